@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { DeployError } from '@deploy-actions/core';
+import { runProcess } from '../process.ts';
+
+/** The DeployError that a promise is rejected with; anything else is an error of the test. */
+export async function failure(promise: Promise<unknown>): Promise<DeployError> {
+  const thrown: unknown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(thrown instanceof DeployError)) throw new Error(`expected a DeployError, got ${String(thrown)}`);
+  return thrown;
+}
+
+/** What psql prints for the SQL, unaligned. */
+export async function sqlWith(
+  pgBin: string,
+  environment: Record<string, string>,
+  text: string,
+): Promise<string> {
+  const { stdout, stderr, code } = await runProcess({
+    file: join(pgBin, 'psql'),
+    arguments: ['-XAtq', '-v', 'ON_ERROR_STOP=1'],
+    environment,
+    input: text,
+    signal: new AbortController().signal,
+    limit: 20_000,
+  });
+  if (code !== 0) throw new Error(stderr);
+  return stdout.trim();
+}
