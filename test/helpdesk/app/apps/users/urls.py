@@ -1,0 +1,5 @@
+from django.urls import path
+
+from apps.users import views
+
+urlpatterns = [path("", views.users), path("me/", views.me)]
