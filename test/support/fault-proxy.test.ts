@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import { createServer as createTlsServer, request as tlsRequest } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startFaultProxy, type FaultProxy, type Rule } from './fault-proxy.ts';
+
+let upstream: Server;
+let received: string[];
+let proxy: FaultProxy;
+
+beforeEach(async () => {
+  received = [];
+  upstream = createServer((incoming, response) => {
+    void text(incoming).then((body) => {
+      received.push(`${incoming.method} ${incoming.url} ${body}`);
+      response.writeHead(201, { 'x-from': 'upstream', etag: '"7"' });
+      response.write('made ');
+      setTimeout(() => response.end('it'), 20);
+    });
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+});
+afterEach(async () => {
+  await proxy.stop();
+  upstream.closeAllConnections();
+  upstream.close();
+});
+
+async function start(...plan: Rule[]): Promise<void> {
+  proxy = await startFaultProxy({
+    target: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/base`,
+    plan,
+  });
+}
+
+/** The status and body, or `cut`. */
+async function put(path: string, body = 'x'): Promise<string> {
+  try {
+    const answer = await fetch(proxy.url + path, { method: 'PUT', body });
+    return `${answer.status} ${await answer.text()}`;
+  } catch {
+    return 'cut';
+  }
+}
+
+test('passes what no rule is for, whole, and records it', async () => {
+  await start();
+  const answer = await fetch(`${proxy.url}/a?b=1`, {
+    method: 'POST',
+    body: 'hello',
+    headers: { 'if-match': '"6"' },
+  });
+  expect([answer.status, answer.headers.get('etag'), await answer.text()]).toEqual([201, '"7"', 'made it']);
+  expect(received).toEqual(['POST /base/a?b=1 hello']);
+  expect(proxy.calls).toMatchObject([
+    { number: 1, method: 'POST', path: '/a?b=1', body: 'hello', fault: 'pass', outcome: 201, upstream: 201 },
+  ]);
+  expect(proxy.calls[0]?.headers['if-match']).toBe('"6"');
+});
+
+test('answers, cuts before, and cuts after the effect', async () => {
+  await start(
+    {
+      path: '/answer',
+      fault: { kind: 'answer', status: 429, headers: { 'retry-after': '1' }, body: { a: 1 } },
+    },
+    { path: '/cut', fault: { kind: 'cut' } },
+    { path: /^\/forward/, fault: { kind: 'forward-then-cut' } },
+  );
+  expect(await put('/answer')).toBe('429 {"a":1}');
+  expect(await put('/cut')).toBe('cut');
+  expect(received).toEqual([]);
+  expect(await put('/forward?x')).toBe('cut');
+  expect(received).toEqual(['PUT /base/forward?x x']);
+  expect(proxy.calls.map(({ outcome, upstream: status }) => [outcome, status])).toEqual([
+    [429, undefined],
+    ['cut', undefined],
+    ['cut', 201],
+  ]);
+});
+
+test('counts requests per rule, and takes a new plan', async () => {
+  const unavailable = { kind: 'answer', status: 503 } as const;
+  await start(
+    { method: 'PUT', path: '/a', nth: 2, fault: { kind: 'cut' } },
+    { method: 'PUT', times: 1, fault: unavailable },
+    { method: 'GET', fault: unavailable },
+  );
+  expect([await put('/a'), await put('/a'), await put('/a')]).toEqual(['503 ', 'cut', '201 made it']);
+  proxy.program([{ nth: 2, fault: unavailable }]);
+  expect([await put('/a'), await put('/b'), await put('/c')]).toEqual(['201 made it', '503 ', '201 made it']);
+});
+
+test('delays, then does what else is asked', async () => {
+  await start({ fault: { kind: 'delay', ms: 80, next: { kind: 'answer', status: 504 } } });
+  const started = performance.now();
+  expect(await put('/a')).toBe('504 ');
+  expect(performance.now() - started).toBeGreaterThan(75);
+});
+
+test.each([
+  ['before', 0],
+  ['after', 1],
+] as const)('kills the caller %s the effect', async (when, effects) => {
+  const seen: number[] = [];
+  await start({ fault: { kind: 'kill', when, kill: () => void seen.push(received.length) } });
+  expect(await put('/a')).toBe('cut');
+  expect([seen, received.length]).toEqual([[effects], effects]);
+});
+
+test('streams, so that a watch passes through', async () => {
+  await start();
+  const answer = await fetch(`${proxy.url}/watch`);
+  const first = await answer.body?.getReader().read();
+  expect(new TextDecoder().decode(first?.value as Uint8Array)).toBe('made ');
+});
+
+test('a target that is down is a cut', async () => {
+  await start();
+  await new Promise((resolve) => upstream.close(resolve));
+  expect(await put('/a')).toBe('cut');
+  expect(proxy.calls[0]?.outcome).toBe('cut');
+});
+
+test('stands between two Unix sockets', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'proxy-'));
+  const [inner, outer] = [join(folder, 'in.sock'), join(folder, 'out.sock')];
+  const server = createServer((_, response) => response.end('over a socket')).listen(inner);
+  proxy = await startFaultProxy({ target: { socketPath: inner }, listen: { socketPath: outer } });
+  const body = await new Promise((resolve, reject) => {
+    request({ socketPath: outer, path: '/' }, (answer) => resolve(text(answer)))
+      .on('error', reject)
+      .end();
+  });
+  expect(body).toBe('over a socket');
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('verifies an https target against its authority, and serves https itself', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'proxy-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost';
+  const ask = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '1',
+  ];
+  execFileSync('openssl', [...ask, '-subj', '/CN=test', '-addext', names, '-keyout', key, '-out', cert], {
+    stdio: 'ignore',
+  });
+  const tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  rmSync(folder, { recursive: true });
+  const server = createTlsServer(tls, (_, response) => response.end('over TLS')).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const target = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const get = (url: string) =>
+    new Promise((resolve) => {
+      tlsRequest(url, { ca: tls.cert, agent: false }, (answer) => resolve(text(answer)))
+        .on('error', () => resolve('cut'))
+        .end();
+    });
+
+  proxy = await startFaultProxy({ target, tls });
+  expect(await get(proxy.url)).toBe('cut'); // the target's certificate is not to be trusted
+  await proxy.stop();
+  proxy = await startFaultProxy({ target, tls, ca: tls.cert });
+  expect(await get(proxy.url)).toBe('over TLS');
+  server.close();
+});
