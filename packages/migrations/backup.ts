@@ -11,8 +11,9 @@ import {
   formatDuration,
   messageOf,
   type Log,
+  runProcess,
 } from '@deploy-actions/core';
-import { boundedText, redact, runProcess, tail } from './process.ts';
+import { boundedText, redact, tail } from './output.ts';
 
 export interface BackupOptions {
   /** libpq's variables of the database (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, …). */
@@ -82,18 +83,17 @@ export async function backUp(options: BackupOptions): Promise<Backup> {
     database?: string,
   ): Promise<string> {
     const finished = await runProcess({
-      file: found[program],
-      arguments: parameters,
-      environment: database === undefined ? environment : { ...environment, PGDATABASE: database },
+      command: [found[program], ...parameters],
+      env: database === undefined ? environment : { ...environment, PGDATABASE: database },
       ...(input === undefined ? {} : { input }),
       signal: options.signal,
-      limit: Math.max(1, deadline.remaining()),
+      timeout: Math.max(1, deadline.remaining()),
       keep: listLimit,
     });
     if (finished.code === 0) return finished.stdout;
     const lines = tail(redact(finished.stderr, secrets));
     throw failed(
-      `${program} ended with ${finished.killedBy ?? `code ${finished.code}`}: ${lines.at(-1) ?? 'no message'}`,
+      `${program} ended with ${finished.signal ?? `code ${finished.code}`}: ${lines.at(-1) ?? 'no message'}`,
       {
         details: lines,
       },
@@ -182,11 +182,10 @@ export async function backUp(options: BackupOptions): Promise<Backup> {
       return countsOf(await query(countRows, scratch));
     } finally {
       await runProcess({
-        file: found.psql,
-        arguments: ['-XAtqc', `DROP DATABASE IF EXISTS ${scratch}`],
-        environment,
+        command: [found.psql, '-XAtqc', `DROP DATABASE IF EXISTS ${scratch}`],
+        env: environment,
         signal: new AbortController().signal, // it must go even when the run is cancelled
-        limit: 15_000,
+        timeout: 15_000,
       }).then(
         ({ code }) => {
           if (code !== 0)

@@ -3,12 +3,11 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
-import { DeployError, silentLog, type Log } from '@deploy-actions/core';
+import { runProcess, DeployError, silentLog, type Log } from '@deploy-actions/core';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { setupPython, type PythonSetup } from '../../../scripts/setup-python.ts';
 import { startPostgres, type Postgres } from '../../../test/support/postgres.ts';
 import { MigrationError, type Migrator, type Plan } from '../port.ts';
-import { runProcess } from '../process.ts';
 import { failure, sqlWith } from '../testdata/support.ts';
 import { createDjangoMigrator, type DjangoOptions } from './index.ts';
 
@@ -404,11 +403,10 @@ describe('what stands in the way is told', () => {
 
   async function resolveBase(python: string): Promise<string> {
     const { stdout } = await runProcess({
-      file: python,
-      arguments: ['-c', 'import os, sys; print(os.path.join(sys.base_prefix, "bin", "python3"))'],
-      environment: {},
+      command: [python, '-c', 'import os, sys; print(os.path.join(sys.base_prefix, "bin", "python3"))'],
+      env: {},
       signal: never,
-      limit: 10_000,
+      timeout: 10_000,
     });
     return stdout.trim();
   }

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { DeployError, codeOf, isRecord, reasonCodes, type Log, type ReasonCode } from '@deploy-actions/core';
-import { boundedText, redact, tail } from '../process.ts';
+import { boundedText, redact, tail } from '../output.ts';
 import { bootstrap, helperSource } from './helper-source.ts';
 
 /** How the application is run. */

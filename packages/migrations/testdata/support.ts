@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DeployError } from '@deploy-actions/core';
-import { runProcess } from '../process.ts';
+import { runProcess } from '@deploy-actions/core';
 
 /** The DeployError that a promise is rejected with; anything else is an error of the test. */
 export async function failure(promise: Promise<unknown>): Promise<DeployError> {
@@ -19,12 +19,11 @@ export async function sqlWith(
   text: string,
 ): Promise<string> {
   const { stdout, stderr, code } = await runProcess({
-    file: join(pgBin, 'psql'),
-    arguments: ['-XAtq', '-v', 'ON_ERROR_STOP=1'],
-    environment,
+    command: [join(pgBin, 'psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1'],
+    env: environment,
     input: text,
     signal: new AbortController().signal,
-    limit: 20_000,
+    timeout: 20_000,
   });
   if (code !== 0) throw new Error(stderr);
   return stdout.trim();
