@@ -1,0 +1,204 @@
+import { isRecord, type Json } from '@deploy-actions/core';
+import type { ActionDefinition, InputSpec, InputSpecs, InputValues, Problem } from './definition.ts';
+import { parseValue } from './values.ts';
+
+/** What deploy.yml says for a dotted path, and where; undefined when it says nothing. */
+export type ConfigLookup = (path: string) => { value: Json; where: string } | undefined;
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Text of one value; undefined where YAML may already have lost some of it, as of a version `1.10`. */
+function scalarText(value: Json): string | undefined {
+  if (typeof value === 'string' || typeof value === 'boolean') return String(value);
+  return Number.isSafeInteger(value) ? String(value) : undefined;
+}
+
+function allTexts(values: Json[]): string[] | undefined {
+  const texts = values.map(scalarText).filter((text) => text !== undefined);
+  return texts.length === values.length ? texts : undefined;
+}
+
+/** A value of deploy.yml as a user would write it in the input. Undefined when it cannot be one of this kind. */
+function textOf(spec: InputSpec, value: Json): string | undefined {
+  switch (spec.kind) {
+    case 'json':
+    case 'yaml':
+      return JSON.stringify(value);
+    case 'boolean':
+      return typeof value === 'boolean' ? String(value) : undefined;
+    case 'integer':
+      return typeof value === 'number' ? String(value) : undefined;
+    case 'percentage':
+      return typeof value === 'number' || typeof value === 'string' ? String(value) : undefined;
+    case 'duration':
+      return typeof value === 'string' || value === 0 ? String(value) : undefined;
+    case 'integers':
+      return Array.isArray(value) ? value.join(',') : (scalarText(value) ?? undefined);
+    case 'list':
+      return Array.isArray(value) ? allTexts(value)?.join('\n') : scalarText(value);
+    case 'command':
+      if (Array.isArray(value)) return allTexts(value)?.map(quoted).join(' ');
+      return typeof value === 'string' ? value : undefined;
+    case 'map': {
+      if (!isRecord(value)) return undefined;
+      const texts = allTexts(Object.values(value));
+      return (
+        texts &&
+        Object.keys(value)
+          .map((name, index) => `${name}=${texts[index]}`)
+          .join('\n')
+      );
+    }
+    default:
+      return typeof value === 'string' ? value : undefined;
+  }
+}
+
+/** What deploy.yml may say for an input of a kind, when what it says is of another. */
+function allowedInConfig(spec: InputSpec): string {
+  switch (spec.kind) {
+    case 'boolean':
+      return '`true` or `false`';
+    case 'integer':
+      return 'a whole number';
+    case 'integers':
+      return 'whole numbers';
+    case 'percentage':
+      return 'a number or text such as `20%`';
+    case 'duration':
+      return 'text such as `10m`';
+    case 'list':
+    case 'command':
+      return 'text, or a list of texts';
+    case 'map':
+      return 'a mapping of names to texts';
+    default:
+      return 'text; put it in quotes';
+  }
+}
+
+export interface InputSources {
+  environment: NodeJS.ProcessEnv;
+  workspace: string;
+  /** Given the inputs alone, because the environment that is asked for decides what deploy.yml says. */
+  config(input: (name: string) => string): Promise<ConfigLookup>;
+  mask(secret: string): void;
+}
+
+export type InputsRead<I extends InputSpecs> =
+  { ok: true; inputs: InputValues<I> } | { ok: false; problems: Problem[] };
+
+/** The levenshtein distance, to say «did you mean». */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(substitution, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}
+
+export function nearest(name: string, known: string[]): string | undefined {
+  const [best] = known
+    .map((candidate) => ({ candidate, score: distance(name, candidate) }))
+    .toSorted((a, b) => a.score - b.score);
+  return best !== undefined && best.score <= Math.max(2, name.length / 3) ? best.candidate : undefined;
+}
+
+/** A typo in an input is the likeliest mistake, and the runner only warns about it. */
+function unknownInputs(specs: InputSpecs, environment: NodeJS.ProcessEnv): Problem[] {
+  const known = Object.keys(specs);
+  return Object.keys(environment)
+    .filter((key) => key.startsWith('INPUT_'))
+    .map((key) => key.slice('INPUT_'.length).toLowerCase())
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const meant = nearest(name, known);
+      const hint =
+        meant === undefined
+          ? `Known are ${known.map((n) => `\`${n}\``).join(', ')}`
+          : `Did you mean \`${meant}\``;
+      return {
+        input: name,
+        message: `is not an input of this action. ${hint}${meant === undefined ? '.' : '?'}`,
+      };
+    });
+}
+
+function mayHoldSecrets(spec: InputSpec): boolean {
+  return spec.kind === 'secret' || spec.kind === 'map';
+}
+
+function shown(spec: InputSpec, text: string): { value?: string } {
+  if (mayHoldSecrets(spec)) return {};
+  return { value: text.length > 200 ? `${text.slice(0, 200)}…` : text };
+}
+
+/**
+ * Reads, masks and checks every input: what the step says, then what deploy.yml says, then the default. All problems
+ * are found in one go.
+ */
+export async function readInputs<I extends InputSpecs>(
+  definition: ActionDefinition<I>,
+  sources: InputSources,
+): Promise<InputsRead<I>> {
+  const problems = unknownInputs(definition.inputs, sources.environment);
+  const given = (name: string) => (sources.environment[`INPUT_${name.toUpperCase()}`] ?? '').trim();
+  const values: Record<string, unknown> = {};
+  const failed = new Set<string>();
+  for (const [name, spec] of Object.entries<InputSpec>(definition.inputs)) {
+    if (spec.kind === 'secret' && given(name) !== '') sources.mask(given(name));
+  }
+  const lookup = await sources.config(given);
+
+  for (const [name, spec] of Object.entries<InputSpec>(definition.inputs)) {
+    const input = given(name);
+    const configured = input === '' && spec.config !== undefined ? lookup(spec.config) : undefined;
+    const said = configured === undefined ? undefined : textOf(spec, configured.value);
+    if (configured !== undefined && said === undefined) {
+      problems.push({
+        input: name,
+        ...shown(spec, JSON.stringify(configured.value)),
+        message: `is not allowed (from ${configured.where}); allowed is ${allowedInConfig(spec)}.`,
+      });
+      failed.add(name);
+      continue;
+    }
+    const text = input !== '' ? input : (said ?? spec.default ?? '');
+    const from = configured === undefined ? '' : ` (from ${configured.where})`;
+    if (text.trim() === '') {
+      if (spec.required === true) {
+        const example = spec.example === undefined ? '' : `, for example \`${name}: ${spec.example}\``;
+        const config = spec.config === undefined ? '' : ` or \`${spec.config}\` in .github/deploy.yml`;
+        problems.push({
+          input: name,
+          message: `is required and missing. Give it as an input${example}${config}.`,
+        });
+        failed.add(name);
+      }
+      continue;
+    }
+    const parsed = await parseValue(spec, text.trim(), sources.workspace);
+    if ('problem' in parsed) {
+      problems.push({ input: name, ...shown(spec, text.trim()), message: `${parsed.problem}${from}.` });
+      failed.add(name);
+    } else {
+      values[name] = parsed.value;
+    }
+  }
+
+  const between = definition.check?.(values as Partial<InputValues<I>>) ?? [];
+  problems.push(...between.filter((found) => !failed.has(found.input)));
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, inputs: values as InputValues<I> };
+}
+
+/** One line a problem: `weights: "20,x" is not allowed; allowed is …`. */
+export function describeProblem(found: Problem): string {
+  return `${found.input}: ${found.value === undefined ? '' : `${JSON.stringify(found.value)} `}${found.message}`;
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+
+/** What the runner says about the run, from its environment. */
+export interface RunFacts {
+  repository: string;
+  sha: string;
+  ref: string;
+  actor: string;
+  workflow: string;
+  job: string;
+  runId: string;
+  runAttempt: string;
+  /** The page where people look at this run; empty outside of a workflow. */
+  runUrl: string;
+  eventName: string;
+  workspace: string;
+  /** A folder that is emptied between jobs. */
+  temp: string;
+}
+
+export function readRunFacts(environment: NodeJS.ProcessEnv, cwd: string): RunFacts {
+  const value = (name: string) => environment[name] ?? '';
+  const server = value('GITHUB_SERVER_URL') || 'https://github.com';
+  const repository = value('GITHUB_REPOSITORY');
+  const runId = value('GITHUB_RUN_ID');
+  const workspace = value('GITHUB_WORKSPACE') || cwd;
+  return {
+    repository,
+    sha: value('GITHUB_SHA'),
+    ref: value('GITHUB_REF'),
+    actor: value('GITHUB_ACTOR'),
+    workflow: value('GITHUB_WORKFLOW'),
+    job: value('GITHUB_JOB'),
+    runId,
+    runAttempt: value('GITHUB_RUN_ATTEMPT') || '1',
+    runUrl: repository === '' || runId === '' ? '' : `${server}/${repository}/actions/runs/${runId}`,
+    eventName: value('GITHUB_EVENT_NAME'),
+    workspace,
+    temp: value('RUNNER_TEMP') || join(workspace, '.deploy-actions'),
+  };
+}

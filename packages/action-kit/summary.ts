@@ -1,0 +1,96 @@
+import { appendFileSync, statSync } from 'node:fs';
+
+/** GitHub refuses a step's summary above this. */
+export const summaryLimit = 1024 * 1024;
+const cutNotice =
+  '\n\n_The summary was cut here: GitHub shows at most 1 MiB. The report file has everything._\n';
+
+/** A job summary in the making: pieces of Markdown, in order. */
+export interface Summary {
+  heading(text: string, level?: 1 | 2 | 3): void;
+  paragraph(markdown: string): void;
+  table(header: string[], rows: string[][]): void;
+  list(items: string[]): void;
+  /** A Mermaid chart; GitHub draws it. */
+  chart(mermaid: string): void;
+  /** A block that is folded until it is clicked. */
+  details(title: string, text: string): void;
+  text(): string;
+}
+
+/** Makes any text safe inside a table cell or a paragraph: nothing of it is taken for markup. */
+export function escapeMarkdown(text: string): string {
+  return text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replace(/[`*_[\]|~#@]/g, (character) => `\\${character}`)
+    .replace(/\r?\n/g, '<br>');
+}
+
+/** A fenced block whose fence is longer than any in the text. */
+export function codeBlock(text: string, language = ''): string {
+  const longest = Math.max(2, ...Array.from(text.matchAll(/`+/g), (run) => run[0].length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}${language}\n${text.replace(/\n?$/, '\n')}${fence}`;
+}
+
+export function createSummary(): Summary {
+  const pieces: string[] = [];
+  const add = (piece: string) => {
+    pieces.push(`${piece}\n\n`);
+  };
+  return {
+    heading: (text, level = 2) => add(`${'#'.repeat(level)} ${text}`),
+    paragraph: add,
+    table: (header, rows) =>
+      add([header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')),
+    list: (items) => add(items.map((item) => `- ${item}`).join('\n')),
+    chart: (mermaid) => add(codeBlock(mermaid, 'mermaid')),
+    details: (title, text) =>
+      add(`<details><summary>${escapeMarkdown(title)}</summary>\n\n${codeBlock(text)}\n\n</details>`),
+    text: () => pieces.join(''),
+  };
+}
+
+/** What closes the code blocks and folded parts that a cut left open. */
+function closing(markdown: string): string {
+  let fence: string | undefined;
+  let folded = 0;
+  for (const line of markdown.split('\n')) {
+    const run = /^`{3,}/.exec(line)?.[0];
+    if (fence !== undefined) {
+      if (line === fence) fence = undefined;
+    } else if (run !== undefined) fence = run;
+    else if (line.startsWith('<details>')) folded += 1;
+    else if (line.startsWith('</details>')) folded -= 1;
+  }
+  return `${fence === undefined ? '' : `${fence}\n`}${'\n</details>\n'.repeat(Math.max(0, folded))}`;
+}
+
+/** Cuts at a line's end so that it stays within `limit` bytes, and says that it was cut. */
+export function withinLimit(markdown: string, limit: number): string {
+  const bytes = Buffer.from(markdown);
+  if (bytes.length <= limit) return markdown;
+  let room = limit - Buffer.byteLength(cutNotice);
+  while (room > 0) {
+    const end = bytes.lastIndexOf('\n', room - 1) + 1;
+    const kept = bytes.toString('utf8', 0, end);
+    const cut = `${kept}${closing(kept)}${cutNotice}`;
+    const over = Buffer.byteLength(cut) - limit;
+    if (over <= 0) return cut;
+    room = end - over;
+  }
+  return '';
+}
+
+/**
+ * Appends to the step's summary file; what other code of the step wrote there counts against the limit. Throws when it
+ * cannot be written.
+ */
+export function writeSummary(summary: Summary, file: string | undefined): void {
+  if (file === undefined || file === '') return;
+  const used = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  appendFileSync(file, withinLimit(summary.text(), summaryLimit - used));
+}
