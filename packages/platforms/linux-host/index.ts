@@ -1,0 +1,3 @@
+export { createLinuxHost, type LinuxHostOptions } from './linux-host.ts';
+export type { LinuxHostRelease } from './release.ts';
+export { unitText } from './systemd.ts';

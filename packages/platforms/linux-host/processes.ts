@@ -1,0 +1,134 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { codeOf, deadlineIn, DeployError } from '@deploy-actions/core';
+import type { Fence } from '@deploy-actions/release-engine';
+
+/**
+ * Processes as the kernel knows them (proc(5)). A pid alone does not identify a process, because it is used again;
+ * together with the boot and the start time it does.
+ */
+export interface ProcessId {
+  pid: number;
+  /** Boot id and start time in clock ticks since that boot. */
+  birth: string;
+}
+
+export interface Process extends ProcessId {
+  session: number;
+  /** The value of DEPLOY_ACTIONS_INSTANCE that it was started with; children inherit it. */
+  marker: string | undefined;
+}
+
+const markerVariable = 'DEPLOY_ACTIONS_INSTANCE=';
+const batch = 64;
+const pollInterval = 25;
+const killTimeout = 5_000;
+
+let bootId: Promise<string> | undefined;
+
+/** Undefined when there is no such process, or only its exit status is left (a zombie). */
+export async function readProcess(pid: number): Promise<Omit<Process, 'marker'> | undefined> {
+  bootId ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((text) => text.trim());
+  const text = await readIfAllowed(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
+  // The name in parentheses may hold anything, so the fields are counted from its end: state is field 3 of stat.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const field = (number: number) => fields[number - 3] ?? '';
+  if (field(3) === 'Z' || field(3) === 'X') return undefined;
+  return { pid, session: Number(field(6)), birth: `${await bootId}/${field(22)}` };
+}
+
+export async function isAlive(id: ProcessId): Promise<boolean> {
+  return (await readProcess(id.pid))?.birth === id.birth;
+}
+
+/** Every process of this host whose stat and environment this user may read. */
+export async function listProcesses(): Promise<Process[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found: Process[] = [];
+  // In batches, so that a host with thousands of processes does not take all file descriptors at once.
+  for (let start = 0; start < pids.length; start += batch) {
+    const processes = await Promise.all(pids.slice(start, start + batch).map(readWithMarker));
+    found.push(...processes.filter((process) => process !== undefined));
+  }
+  return found;
+}
+
+async function readWithMarker(pid: number): Promise<Process | undefined> {
+  const process = await readProcess(pid);
+  if (process === undefined) return undefined;
+  const environment = await readIfAllowed(`/proc/${pid}/environ`);
+  const entry = environment?.split('\0').find((variable) => variable.startsWith(markerVariable));
+  return { ...process, marker: entry?.slice(markerVariable.length) };
+}
+
+/**
+ * Stops processes in three steps: SIGTERM to the main ones, which coordinate their own children (a gunicorn master
+ * lets its workers finish); SIGTERM to what is left once no main process is; SIGKILL to everything when `timeout`
+ * milliseconds are over. `find` looks afresh each time, so that children born meanwhile are not missed; `isMain`
+ * tells main processes. The fence is checked before each signal.
+ */
+export async function stopProcesses(options: {
+  find: () => Promise<Process[]>;
+  isMain: (process: Process) => boolean;
+  timeout: number;
+  fence: Fence;
+}): Promise<void> {
+  const { find, isMain, timeout, fence } = options;
+  const deadline = deadlineIn(timeout);
+  const asked = new Set<string>();
+  for (;;) {
+    const left = await find();
+    if (left.length === 0) return;
+    if (deadline.passed()) break;
+    const mains = left.filter(isMain);
+    for (const process of mains.length > 0 ? mains : left) {
+      const identity = `${process.pid} ${process.birth}`;
+      if (asked.has(identity)) continue;
+      asked.add(identity);
+      await signalProcess(process, 'SIGTERM', fence);
+    }
+    await delay(pollInterval);
+  }
+  const last = deadlineIn(killTimeout);
+  for (;;) {
+    const left = await find();
+    if (left.length === 0) return;
+    if (last.passed()) {
+      throw new DeployError(
+        'timeout',
+        `Processes did not end after SIGKILL: ${left.map(({ pid }) => pid).join(', ')}.`,
+        {
+          remedy:
+            'They wait in the kernel, often for a disk or a network file system. Look at it, then retry.',
+        },
+      );
+    }
+    for (const process of left) await signalProcess(process, 'SIGKILL', fence);
+    await delay(pollInterval);
+  }
+}
+
+async function signalProcess(id: ProcessId, signal: NodeJS.Signals, fence: Fence): Promise<void> {
+  if (!(await isAlive(id))) return;
+  await fence.check();
+  try {
+    process.kill(id.pid, signal);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ESRCH') return;
+    throw new DeployError('permission_denied', `Process ${id.pid} cannot be sent ${signal}.`, {
+      remedy: 'Run as the user that started it, or as root.',
+      cause: thrown,
+    });
+  }
+}
+
+async function readIfAllowed(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (thrown) {
+    // Gone in the meantime, or another user's. Anything else must not pass for "there is no such process".
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(codeOf(thrown) ?? '')) return undefined;
+    throw thrown;
+  }
+}
