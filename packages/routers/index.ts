@@ -1,0 +1,7 @@
+export * from './embedded-proxy.ts';
+export * from './nginx.ts';
+
+/** Every router there is. A name that is not here is an error; there is no default. */
+export const routerNames = ['embedded-proxy', 'nginx'] as const;
+
+export type RouterName = (typeof routerNames)[number];
