@@ -1,0 +1,34 @@
+import { defineAction } from '@deploy-actions/action-kit';
+import {
+  checkLinuxHost,
+  checkTarget,
+  deliveryInputs,
+  deliveryOutputs,
+  linuxHostInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
+
+export const definition = defineAction({
+  name: 'blue-green-switch',
+  title: 'Blue-green switch',
+  description:
+    'Starts the new version beside the old one, waits until it is ready, moves all traffic in one write, verifies it at the data plane, watches, drains, and keeps the old version for an instant rollback.',
+  icon: 'repeat',
+  color: 'blue',
+  mutates: true,
+  permissions: {},
+  inputs: {
+    ...targetInputs,
+    ...linuxHostInputs,
+    ...deliveryInputs,
+    watch: {
+      kind: 'duration',
+      max: '6h',
+      description: 'How long the new version is watched with all traffic before the old one is put away.',
+      default: '10s',
+      config: 'watch',
+    },
+  },
+  outputs: deliveryOutputs,
+  check: (inputs) => [...checkTarget(inputs), ...checkLinuxHost(inputs)],
+});

@@ -1,0 +1,38 @@
+import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
+import {
+  linuxHostRelease,
+  openTarget,
+  requireReady,
+  runDelivery,
+  settleAfter,
+  watchReadiness,
+} from '@deploy-actions/targets';
+import type { definition } from './definition.ts';
+
+type Inputs = InputValues<(typeof definition)['inputs']>;
+type Outputs = (typeof definition)['outputs'];
+
+export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
+  const target = await openTarget(inputs, context);
+  return runDelivery(context, {
+    target,
+    inputs,
+    wanted: {
+      strategy: 'blue-green',
+      release: linuxHostRelease(inputs),
+      weights: [100],
+      keepPrevious: inputs['keep-previous'],
+    },
+    windows: [],
+    async hold({ journal }, signal) {
+      await watchReadiness(inputs.watch, signal, context.log, () =>
+        requireReady(target.platform, journal.to.slot),
+      );
+      return { pass: true };
+    },
+  });
+}
+
+export async function post(inputs: Inputs, context: Context): Promise<void> {
+  await settleAfter(context, await openTarget(inputs, context), inputs);
+}

@@ -1,0 +1,58 @@
+import { defineAction } from '@deploy-actions/action-kit';
+import { checkLimits, limitInputs } from '@deploy-actions/targets';
+
+export const definition = defineAction({
+  name: 'canary-analyze',
+  title: 'Canary analysis',
+  description:
+    'One verdict over one window: whether the error rate and the response time of a version are within their limits. Reads Prometheus text endpoints itself; no server is needed.',
+  icon: 'bar-chart-2',
+  color: 'purple',
+  mutates: false,
+  permissions: {},
+  inputs: {
+    ...limitInputs,
+    'metrics-url': {
+      ...limitInputs['metrics-url'],
+      required: true,
+      description:
+        'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`.',
+    },
+    window: {
+      kind: 'duration',
+      min: '1s',
+      max: '6h',
+      description: 'How long to look.',
+      default: '5m',
+      config: 'analysis.window',
+    },
+    slot: {
+      kind: 'string',
+      pattern: /^[\w.-]+$/,
+      allowed: 'letters, digits, dots, hyphens and underscores',
+      description: 'What `{slot}` stands for in the selectors.',
+      default: 'green',
+    },
+    version: {
+      kind: 'string',
+      pattern: /^[\w.+-]+$/,
+      allowed: 'letters, digits, dots, hyphens, underscores and +',
+      description: 'What `{version}` stands for in the selectors.',
+      default: 'canary',
+    },
+    environment: {
+      kind: 'string',
+      pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+      allowed: 'letters, digits, dots, hyphens and underscores',
+      description: 'The environment whose settings of deploy.yml apply.',
+      example: 'production',
+    },
+  },
+  outputs: {
+    verdict: { description: '`pass`, `fail` or `inconclusive`.' },
+    'error-rate': { description: 'The share of server errors in percent.' },
+    'response-time': { description: 'The response time in milliseconds, at the percentile asked for.' },
+    requests: { description: 'How many requests were seen.' },
+  },
+  check: (inputs) => checkLimits(inputs),
+});

@@ -1,0 +1,29 @@
+import { type ActionModule, actionModule } from '@deploy-actions/action-kit';
+
+/** Every action by name. Definition and code are chunks of their own: a step loads only what it needs. */
+export const actions: Record<string, ActionModule> = {
+  'health-check': actionModule(
+    () => import('./health-check/definition.ts'),
+    () => import('./health-check/run.ts'),
+  ),
+  'blue-green-switch': actionModule(
+    () => import('./blue-green-switch/definition.ts'),
+    () => import('./blue-green-switch/run.ts'),
+  ),
+  canary: actionModule(
+    () => import('./canary/definition.ts'),
+    () => import('./canary/run.ts'),
+  ),
+  'canary-analyze': actionModule(
+    () => import('./canary-analyze/definition.ts'),
+    () => import('./canary-analyze/run.ts'),
+  ),
+  'migrate-db': actionModule(
+    () => import('./migrate-db/definition.ts'),
+    () => import('./migrate-db/run.ts'),
+  ),
+  rollback: actionModule(
+    () => import('./rollback/definition.ts'),
+    () => import('./rollback/run.ts'),
+  ),
+};

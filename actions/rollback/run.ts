@@ -1,0 +1,45 @@
+import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
+import { digestOf } from '@deploy-actions/core';
+import type { LinuxHostRelease } from '@deploy-actions/platforms';
+import { isSettled, peekJournal, readHistory, servingOf } from '@deploy-actions/release-engine';
+import { openTarget, requireReady, runDelivery, settleAfter, watchReadiness } from '@deploy-actions/targets';
+import type { definition } from './definition.ts';
+import { rollbackTarget } from './target.ts';
+
+type Inputs = InputValues<(typeof definition)['inputs']>;
+type Outputs = (typeof definition)['outputs'];
+
+export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
+  const target = await openTarget(inputs, context);
+  const [history, slots, traffic, unfinished] = await Promise.all([
+    readHistory<LinuxHostRelease>(target.store),
+    target.platform.observe(),
+    target.router.read(),
+    peekJournal<LinuxHostRelease>(target.store),
+  ]);
+  const serving = servingOf(slots, traffic).toSorted((a, b) => b.weight - a.weight)[0];
+  // A release under way is what one wants to get away from: its old version is the previous one.
+  const origin = unfinished !== null && !isSettled(unfinished) ? unfinished.from : null;
+  const release =
+    origin !== null && inputs.version === 'previous'
+      ? origin.release
+      : rollbackTarget(history, serving === undefined ? null : digestOf(serving.release), inputs.version)
+          .release;
+  context.log.info(`Going back to ${release.version}.`);
+  return runDelivery(context, {
+    target,
+    inputs,
+    wanted: { strategy: 'rollback', release, weights: [100], keepPrevious: inputs['keep-previous'] },
+    windows: [],
+    async hold({ journal }, signal) {
+      await watchReadiness(inputs.watch, signal, context.log, () =>
+        requireReady(target.platform, journal.to.slot),
+      );
+      return { pass: true };
+    },
+  });
+}
+
+export async function post(inputs: Inputs, context: Context): Promise<void> {
+  await settleAfter(context, await openTarget(inputs, context), inputs);
+}

@@ -1,0 +1,370 @@
+import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
+import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import type { LinuxHostRelease } from '@deploy-actions/platforms';
+import {
+  deliver,
+  type Delivery,
+  type DeliveryEvent,
+  type DeliveryOptions,
+  describeTraffic,
+  isSettled,
+  peekJournal,
+  planDelivery,
+  type Probe,
+  type ProbeCounts,
+  servingOf,
+  startProbe,
+  type Wanted,
+} from '@deploy-actions/release-engine';
+import type { WindowResult } from './hold.ts';
+import type { DeliveryInputs } from './inputs.ts';
+import { requireWritable, type Target, withLease } from './open.ts';
+import type { deliveryOutputs } from './outputs.ts';
+
+type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
+type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
+type HostDelivery = Delivery<LinuxHostRelease>;
+
+export interface DeliveryRequest {
+  target: Target;
+  inputs: DeliveryInputs;
+  wanted: Wanted<LinuxHostRelease> | null;
+  hold: DeliveryOptions<LinuxHostRelease>['hold'];
+  /** Filled by `hold`, for the summary. */
+  windows: { weight: number; result: WindowResult }[];
+}
+
+function outputsOf(
+  serving: HostDelivery['serving'],
+  previous: string | undefined,
+  probe?: ProbeCounts,
+): Outputs {
+  const main = serving.toSorted((a, b) => b.weight - a.weight)[0];
+  return {
+    version: main?.release.version,
+    slot: main?.slot,
+    'previous-version': previous,
+    'requests-sent': probe?.sent,
+    'requests-lost': probe?.lost,
+  };
+}
+
+export function describeServing(serving: HostDelivery['serving']): string {
+  if (serving.length === 0) return 'Nothing serves.';
+  const shares = serving.map(({ slot, release, weight }) =>
+    weight === 100 ? `${release.version} (${slot}) serves` : `${release.version} (${slot}) has ${weight} %`,
+  );
+  return `${shares.join(', ')}.`;
+}
+
+function label(text: string): string {
+  return text.replace(/["\\<>#]/g, '_');
+}
+
+/** Who has the traffic, as a picture. */
+function trafficChart(delivery: HostDelivery): string {
+  const { journal, serving } = delivery;
+  const lines = ['flowchart LR', '  clients(["clients"])'];
+  const known = new Map<string, string>();
+  if (journal?.from) known.set(journal.from.slot, journal.from.release.version);
+  if (journal !== null) known.set(journal.to.slot, journal.to.release.version);
+  for (const { slot, release } of serving) known.set(slot, release.version);
+  for (const [slot, version] of known) {
+    const weight = serving.find((entry) => entry.slot === slot)?.weight ?? 0;
+    lines.push(`  ${slot}["${label(version)}<br>${slot}"]`);
+    lines.push(weight > 0 ? `  clients -- "${weight} %" --> ${slot}` : `  clients -. "0 %" .-> ${slot}`);
+  }
+  return lines.join('\n');
+}
+
+/** The new version's share over time, as a picture. */
+function weightChart(slot: string, events: DeliveryEvent[]): string | undefined {
+  const steps = events.filter((event) => event.weights !== undefined);
+  if (steps.length < 2) return undefined;
+  const seconds = steps.map((event) => `"${(event.at / 1_000).toFixed(1)} s"`);
+  const weights = steps.map((event) => event.weights?.[slot] ?? 0);
+  return [
+    'xychart-beta',
+    '  title "Share of the new version"',
+    `  x-axis [${seconds.join(', ')}]`,
+    '  y-axis "percent" 0 --> 100',
+    `  bar [${weights.join(', ')}]`,
+  ].join('\n');
+}
+
+function summarize(
+  context: Context,
+  request: DeliveryRequest,
+  delivery: HostDelivery,
+  events: DeliveryEvent[],
+  probe: ProbeCounts | undefined,
+): void {
+  const { summary } = context;
+  summary.chart(trafficChart(delivery));
+  const slot = delivery.journal?.to.slot;
+  const weights = slot === undefined ? undefined : weightChart(slot, events);
+  if (weights !== undefined) summary.chart(weights);
+  if (request.windows.length > 0) {
+    summary.heading('Verdicts', 3);
+    summary.table(
+      ['Weight', 'Verdict', 'After', 'Why'],
+      request.windows.map(({ weight, result }) => [
+        `${weight} %`,
+        result.decision,
+        formatDuration(result.elapsed),
+        result.combined.words.map(escapeMarkdown).join('<br>'),
+      ]),
+    );
+  }
+  if (probe !== undefined) {
+    const reasons = Object.entries(probe.reasons).map(
+      ([reason, count]) => `${escapeMarkdown(reason)}: ${count}`,
+    );
+    summary.heading('Live probe', 3);
+    summary.table(
+      ['Sent', 'Answered', 'Lost', 'Errors of the application', 'Slowest'],
+      [
+        [
+          String(probe.sent),
+          String(probe.answered),
+          [`**${probe.lost}**`, ...reasons].join('<br>'),
+          String(probe.failed),
+          formatDuration(probe.slowest),
+        ],
+      ],
+    );
+  }
+  summary.details(
+    'What happened, and when',
+    events
+      .map((event) => `${(event.at / 1_000).toFixed(3).padStart(9)} s  ${event.what}: ${event.message}`)
+      .join('\n'),
+  );
+}
+
+async function plan(
+  context: Context,
+  request: DeliveryRequest,
+  wanted: Wanted<LinuxHostRelease>,
+): Promise<DeliveryOutcome> {
+  const { target, inputs } = request;
+  const unfinished = await peekJournal<LinuxHostRelease>(target.store);
+  const planned = await planDelivery(target.platform, target.router, wanted);
+  const serving = servingOf(planned.slots, planned.traffic);
+  const steps: string[] = [];
+  if (unfinished !== null && !isSettled(unfinished)) {
+    steps.push(
+      digestOf(unfinished.to.release) === digestOf(wanted.release)
+        ? `go on with the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`
+        : `settle the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`,
+    );
+  }
+  if (!planned.unchanged) {
+    const weights = planned.from === null ? [100] : wanted.weights;
+    steps.push(
+      `start ${wanted.release.version} in ${planned.to}, ${wanted.release.instances} instance(s), and wait until it is ready`,
+    );
+    for (const weight of weights) {
+      const rest = planned.from === null || weight === 100 ? '' : `, ${planned.from.slot} ${100 - weight} %`;
+      steps.push(
+        `set the traffic to ${planned.to} ${weight} %${rest}, verify it at the data plane and watch it`,
+      );
+    }
+    if (planned.from !== null) {
+      steps.push(
+        `wait up to ${formatDuration(inputs['drain-timeout'])} for requests to ${planned.from.slot} to finish`,
+      );
+      steps.push(
+        wanted.keepPrevious
+          ? `keep ${planned.from.release.version} in ${planned.from.slot} for a rollback`
+          : `stop ${planned.from.release.version} in ${planned.from.slot}`,
+      );
+    }
+  }
+  context.summary.paragraph(
+    `**Now:** ${escapeMarkdown(describeServing(serving))} (${describeTraffic(planned.traffic.targets)})`,
+  );
+  context.summary.list(steps.length === 0 ? ['nothing to do'] : steps.map(escapeMarkdown));
+  context.log.info(`Now: ${describeServing(serving)}`);
+  for (const [index, step] of steps.entries()) context.log.info(`  ${index + 1}. ${step}`);
+  return {
+    result: 'planned',
+    reasonCode: 'dry_run',
+    message:
+      steps.length === 0
+        ? `${wanted.release.version} serves already; there is nothing to do.`
+        : `The plan to release ${wanted.release.version} to ${target.label} has ${steps.length} steps; nothing was written.`,
+    outputs: outputsOf(serving, planned.from?.release.version),
+    report: { plan: steps, traffic: planned.traffic.targets },
+  };
+}
+
+/** A report is uploaded and read by many: what releases have in their environment is not for them. */
+function withoutEnvironments(report: Record<string, unknown>): Record<string, unknown> {
+  return JSON.parse(
+    JSON.stringify(report, (key, value: unknown) =>
+      key === 'environment' && isRecord(value) ? Object.keys(value) : value,
+    ),
+  ) as Record<string, unknown>;
+}
+
+/** The result of a delivery that came to an end. */
+function outcomeOf(
+  request: DeliveryRequest,
+  delivery: HostDelivery,
+  events: DeliveryEvent[],
+  probe?: ProbeCounts,
+): DeliveryOutcome {
+  const { journal, serving, settled } = delivery;
+  const outputs = outputsOf(serving, journal?.from?.release.version, probe);
+  const report = withoutEnvironments({ journal, settled, serving, events, probe, windows: request.windows });
+  const settledText =
+    settled === null
+      ? ''
+      : ` The unfinished release of ${settled.to.release.version} was ${settled.phase === 'finished' ? 'finished' : 'taken back'} first.`;
+  if (journal === null) {
+    return {
+      result: 'unchanged',
+      reasonCode: 'already_current',
+      message: `${describeServing(serving)} There was nothing to do.${settledText}`,
+      outputs,
+      report,
+    };
+  }
+  const lost = probe === undefined ? '' : ` ${probe.lost} of ${probe.sent} probe requests were lost.`;
+  const { version } = journal.to.release;
+  if (journal.phase === 'finished') {
+    const resumed = journal.resumed > 0;
+    return {
+      result: 'succeeded',
+      reasonCode: resumed ? 'resumed' : 'ok',
+      message: `${version} has all traffic of ${request.target.label}.${resumed ? ' An interrupted release was resumed.' : ''}${delivery.drained ? '' : ' Some requests to the old version were still in flight at the end.'}${lost}${settledText}`,
+      outputs,
+      report,
+    };
+  }
+  const reason = journal.reason ?? {
+    reasonCode: 'reverted' as const,
+    message: 'It was taken back.',
+    details: [],
+  };
+  const nothingMoved = !events.some((event) => event.what === 'traffic');
+  const neverFit = ['not_ready', 'start_failed', 'not_found', 'permission_denied', 'invalid_input'].includes(
+    reason.reasonCode,
+  );
+  const inconclusive = ['insufficient_data', 'metrics_unavailable'].includes(reason.reasonCode);
+  return {
+    result:
+      reason.reasonCode === 'cancelled'
+        ? 'cancelled'
+        : neverFit && nothingMoved
+          ? 'refused'
+          : inconclusive
+            ? 'inconclusive'
+            : nothingMoved && journal.resumed === 0
+              ? 'failed'
+              : 'rolled-back',
+    reasonCode: reason.reasonCode,
+    message: `${version} ${nothingMoved && journal.resumed === 0 ? 'got no traffic' : 'was taken back'}: ${reason.message} ${describeServing(serving)}${lost}${settledText}`,
+    remedy: remedyFor(reason.reasonCode, version),
+    outputs,
+    report: { ...report, details: reason.details },
+  };
+}
+
+function remedyFor(reasonCode: string, version: string): string {
+  switch (reasonCode) {
+    case 'not_ready':
+    case 'start_failed':
+      return `Look at the last log lines of ${version} below, correct it and release again.`;
+    case 'limit_exceeded':
+      return `Look at the errors and response times of ${version}, correct it and release again. Users are on the old version.`;
+    case 'insufficient_data':
+      return 'Give it more traffic or time (`pause`, `hold-timeout`), or lower `min-requests`.';
+    case 'metrics_unavailable':
+      return 'See that the metric endpoint answers with the metrics that are asked for, then release again.';
+    case 'cancelled':
+      return 'Run the workflow again when you are ready.';
+    default:
+      return 'Correct the cause and run the workflow again.';
+  }
+}
+
+/** Releases, or plans to: from the lease to the summary. */
+export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
+  const { target, inputs, wanted } = request;
+  if (wanted !== null && inputs['dry-run']) return plan(context, request, wanted);
+  await requireWritable(target);
+  const events: DeliveryEvent[] = [];
+  let probe: Probe | undefined;
+  try {
+    const delivery = await withLease(
+      target,
+      inputs['lock-timeout'],
+      context.signal,
+      context.log,
+      async (lease) => {
+        if (inputs['probe-url'] !== undefined) probe = startProbe(inputs['probe-url'], inputs['probe-rate']);
+        return deliver<LinuxHostRelease>(lease, wanted, {
+          platform: target.platform,
+          router: target.router,
+          store: target.store,
+          log: context.log,
+          signal: context.signal,
+          run: target.run,
+          readyTimeout: inputs['ready-timeout'],
+          verifyTimeout: inputs['verify-timeout'],
+          drainTimeout: inputs['drain-timeout'],
+          hold: request.hold,
+          onEvent: (event) => events.push(event),
+        });
+      },
+    );
+    const counts = await probe?.stop();
+    summarize(context, request, delivery, events, counts);
+    return outcomeOf(request, delivery, events, counts);
+  } catch (thrown) {
+    await probe?.stop();
+    throw await withServing(target, thrown);
+  }
+}
+
+/** Says what is serving now, whatever went wrong. */
+async function withServing(target: Target, thrown: unknown): Promise<unknown> {
+  if (!(thrown instanceof DeployError)) return thrown;
+  try {
+    const [slots, traffic] = await Promise.all([target.platform.observe(), target.router.read()]);
+    return new DeployError(
+      thrown.reasonCode,
+      `${thrown.message} Now: ${describeServing(servingOf(slots, traffic))}`,
+      {
+        remedy: thrown.remedy,
+        details: thrown.details,
+        cause: thrown,
+      },
+    );
+  } catch (unreadable) {
+    return new DeployError(
+      thrown.reasonCode,
+      `${thrown.message} What serves now cannot be read: ${messageOf(unreadable)}`,
+      { remedy: thrown.remedy, details: thrown.details, cause: thrown },
+    );
+  }
+}
+
+/** The post step: settles what this run's main step left unfinished, and nothing else. */
+export async function settleAfter(context: Context, target: Target, inputs: DeliveryInputs): Promise<void> {
+  const journal = await peekJournal<LinuxHostRelease>(target.store);
+  if (journal === null || isSettled(journal) || journal.run.id !== target.run.id) return;
+  context.log.warning(
+    `The release of ${journal.to.release.version} was left in phase «${journal.phase}»; settling it.`,
+  );
+  const outcome = await runDelivery(context, {
+    target,
+    inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
+    wanted: null,
+    hold: () => Promise.resolve({ pass: true }),
+    windows: [],
+  });
+  context.log.info(outcome.message);
+}

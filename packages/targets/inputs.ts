@@ -1,0 +1,423 @@
+import type { InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
+
+export const platforms = ['linux-host'] as const;
+export const routers = ['embedded-proxy', 'nginx'] as const;
+
+const name = {
+  pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+  allowed: 'lower-case letters, digits and hyphens, up to 63, not starting or ending with a hyphen',
+};
+const hostPort = {
+  pattern: /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}$/,
+  allowed: 'host:port, such as 127.0.0.1:8080 or 0.0.0.0:80',
+};
+
+/** Where a release goes: the same inputs on every action that reads or changes what is deployed. */
+export const targetInputs = {
+  app: {
+    kind: 'string',
+    ...name,
+    required: true,
+    description: 'The name of the application. State is kept by application and environment.',
+    example: 'helpdesk',
+    config: 'app',
+  },
+  environment: {
+    kind: 'string',
+    ...name,
+    required: true,
+    description: 'The environment to release to. One release at a time runs in each.',
+    example: 'production',
+  },
+  platform: {
+    kind: 'enum',
+    values: platforms,
+    required: true,
+    description: 'Where versions run.',
+    example: 'linux-host',
+    config: 'platform',
+  },
+  router: {
+    kind: 'enum',
+    values: routers,
+    required: true,
+    description: 'What decides which version gets the traffic.',
+    example: 'embedded-proxy',
+    config: 'router.type',
+  },
+  'state-directory': {
+    kind: 'path',
+    within: 'host',
+    description:
+      'The folder on the host that keeps journal, lease, history and slots. Default: `/var/lib/deploy-actions/<app>/<environment>` as root, else `~/.local/state/deploy-actions/<app>/<environment>`.',
+    config: 'state-directory',
+  },
+  listen: {
+    kind: 'string',
+    ...hostPort,
+    description: 'Router `embedded-proxy`: the address that it serves at.',
+    example: '127.0.0.1:8080',
+    config: 'router.listen',
+  },
+  'metrics-listen': {
+    kind: 'string',
+    ...hostPort,
+    description: 'Router `embedded-proxy`: a loopback address that serves its `/metrics` too.',
+    example: '127.0.0.1:9180',
+    config: 'router.metrics-listen',
+  },
+  'verify-path': {
+    kind: 'string',
+    pattern: /^\/[\x21-\x7e]*$/,
+    allowed: 'a path that begins with /',
+    description: 'The path asked through the router to see which version answers.',
+    default: '/',
+    config: 'router.verify-path',
+  },
+  'nginx-upstream-file': {
+    kind: 'path',
+    within: 'host',
+    description:
+      'Router `nginx`: the file with the upstream that your nginx.conf includes at `http` level. The suite owns it.',
+    example: '/etc/nginx/conf.d/helpdesk-upstream.conf',
+    config: 'router.nginx.upstream-file',
+  },
+  'nginx-upstream-name': {
+    kind: 'string',
+    pattern: /^[A-Za-z_][A-Za-z0-9_-]*$/,
+    allowed: 'letters, digits, hyphens and underscores',
+    description:
+      'Router `nginx`: the name of the upstream, as `proxy_pass http://<name>` says it. Default: `app`.',
+    example: 'helpdesk',
+    config: 'router.nginx.upstream-name',
+  },
+  'nginx-command': {
+    kind: 'command',
+    description: 'Router `nginx`: how nginx is run for tests and reloads, with its options.',
+    default: 'nginx',
+    config: 'router.nginx.command',
+  },
+  'nginx-pid-file': {
+    kind: 'path',
+    within: 'host',
+    description: "Router `nginx`: the file with the master process's id.",
+    default: '/run/nginx.pid',
+    config: 'router.nginx.pid-file',
+  },
+} as const satisfies InputSpecs;
+
+/** What a release is on a Linux host. */
+export const linuxHostInputs = {
+  version: {
+    kind: 'string',
+    pattern: /^[A-Za-z0-9][\w.+-]{0,127}$/,
+    allowed: 'letters, digits, dots, hyphens, underscores and +, up to 128',
+    required: true,
+    description: 'The version to release, such as a tag or a commit SHA.',
+    example: '${{ github.sha }}',
+  },
+  directory: {
+    kind: 'path',
+    within: 'host',
+    required: true,
+    description:
+      'The folder with the release. It has to stay for as long as the version may be gone back to.',
+    example: '/srv/helpdesk/releases/${{ github.sha }}',
+    config: 'linux-host.directory',
+  },
+  command: {
+    kind: 'command',
+    required: true,
+    description: 'Starts one instance, without a shell; `{port}` is its port, which is also in `PORT`.',
+    example: 'gunicorn config.wsgi --bind 127.0.0.1:{port}',
+    config: 'linux-host.command',
+  },
+  env: {
+    kind: 'map',
+    description:
+      'Environment variables of the application, one `NAME=value` a line. They are kept in the state folder (mode 0600); for secrets, `env-file` keeps them out of it.',
+    example: 'DJANGO_SETTINGS_MODULE=config.settings.production',
+    config: 'linux-host.env',
+  },
+  'env-file': {
+    kind: 'path',
+    within: 'host',
+    description:
+      'A file on the host with `NAME=value` lines, read whenever an instance is started. Only its path is kept.',
+    example: '/etc/helpdesk/production.env',
+    config: 'linux-host.env-file',
+  },
+  instances: {
+    kind: 'integer',
+    min: 1,
+    max: 64,
+    description: 'How many instances of a version run.',
+    default: '1',
+    config: 'linux-host.instances',
+  },
+  'port-range': {
+    kind: 'string',
+    pattern: /^\d{1,5}-\d{1,5}$/,
+    allowed: 'two ports, such as 8100-8199',
+    description: 'The ports that instances may listen on. Room for two versions is needed.',
+    default: '8100-8199',
+    config: 'linux-host.port-range',
+  },
+  'readiness-path': {
+    kind: 'string',
+    pattern: /^\/[\x21-\x7e]*$/,
+    allowed: 'a path that begins with /',
+    description: 'Answers 2xx or 3xx when an instance is ready. Without it, ready is when the port is open.',
+    example: '/health/',
+    config: 'linux-host.readiness-path',
+  },
+  'stop-timeout': {
+    kind: 'duration',
+    max: '1h',
+    description: 'The time an instance has to end after SIGTERM.',
+    default: '30s',
+    config: 'linux-host.stop-timeout',
+  },
+} as const satisfies InputSpecs;
+
+/** Needed to start, stop and watch versions, whatever they are. */
+export const deliveryInputs = {
+  supervisor: {
+    kind: 'enum',
+    values: ['auto', 'process', 'systemd'],
+    description:
+      'Platform `linux-host`: whether instances are detached processes or systemd units. `auto` takes systemd where it runs.',
+    default: 'auto',
+    config: 'linux-host.supervisor',
+  },
+  'ready-timeout': {
+    kind: 'duration',
+    min: '1s',
+    max: '6h',
+    description: 'The time a new version has to become ready.',
+    default: '5m',
+    config: 'ready-timeout',
+  },
+  'verify-timeout': {
+    kind: 'duration',
+    min: '1s',
+    max: '1h',
+    description: 'The time the router has to follow a change of traffic.',
+    default: '30s',
+    config: 'verify-timeout',
+  },
+  'drain-timeout': {
+    kind: 'duration',
+    max: '6h',
+    description: 'The time that requests to the version without traffic have to finish.',
+    default: '1m',
+    config: 'drain-timeout',
+  },
+  'keep-previous': {
+    kind: 'boolean',
+    description: 'Whether the old version goes on running without traffic, for an instant rollback.',
+    default: 'true',
+    config: 'keep-previous',
+  },
+  'lock-timeout': {
+    kind: 'duration',
+    max: '6h',
+    description: 'How long to wait for another release of the same environment to end.',
+    default: '0',
+    config: 'lock-timeout',
+  },
+  'probe-url': {
+    kind: 'url',
+    description:
+      'A URL that is asked at a constant rate during the release, to prove in the summary that no request was lost.',
+    example: 'https://helpdesk.example.com/health/',
+    config: 'probe.url',
+  },
+  'probe-rate': {
+    kind: 'integer',
+    min: 1,
+    max: 200,
+    description: 'Probe requests a second.',
+    default: '10',
+    config: 'probe.rate',
+  },
+  'dry-run': {
+    kind: 'boolean',
+    description: 'Prints the plan (what is, what will be, each write) and writes nothing.',
+    default: 'false',
+  },
+} as const satisfies InputSpecs;
+
+/** The limits that a version is judged by, and where the figures come from. */
+export const limitInputs = {
+  'max-error-rate': {
+    kind: 'percentage',
+    description: 'The share of server errors that a version may have, in percent.',
+    default: '5',
+    config: 'analysis.max-error-rate',
+  },
+  'max-response-time': {
+    kind: 'duration',
+    min: '1ms',
+    description: 'The response time that a version may have, at `response-time-percentile`.',
+    default: '1s',
+    config: 'analysis.max-response-time',
+  },
+  'response-time-percentile': {
+    kind: 'integer',
+    min: 1,
+    max: 99,
+    description: 'The percentile of the response time that is held against its limit.',
+    default: '95',
+    config: 'analysis.response-time-percentile',
+  },
+  'min-requests': {
+    kind: 'integer',
+    min: 1,
+    max: 1_000_000,
+    description: 'How many requests a good verdict needs. Fewer are inconclusive.',
+    default: '50',
+    config: 'analysis.min-requests',
+  },
+  strict: {
+    kind: 'boolean',
+    description: 'Whether the whole confidence interval has to be under the limit, not only the estimate.',
+    default: 'false',
+    config: 'analysis.strict',
+  },
+  confidence: {
+    kind: 'percentage',
+    description: 'The confidence that a verdict before the end of a window needs, in percent.',
+    default: '99',
+    config: 'analysis.confidence',
+  },
+  'on-inconclusive': {
+    kind: 'enum',
+    values: ['hold', 'fail', 'pass'],
+    description:
+      'What to do without a verdict at the end of a window: `hold` waits for more data up to `hold-timeout` and then counts as not passed, `fail` does not wait, `pass` goes on.',
+    default: 'hold',
+    config: 'analysis.on-inconclusive',
+  },
+  'hold-timeout': {
+    kind: 'duration',
+    max: '6h',
+    description: 'How long `hold` waits for more data beyond the window.',
+    default: '10m',
+    config: 'analysis.hold-timeout',
+  },
+  'analysis-interval': {
+    kind: 'duration',
+    min: '200ms',
+    max: '10m',
+    description: 'The time between two looks at the figures.',
+    default: '5s',
+    config: 'analysis.interval',
+  },
+  'metrics-url': {
+    kind: 'list',
+    description:
+      'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`. Default: the metrics of the embedded proxy.',
+    example: 'http://127.0.0.1:9180/metrics',
+    config: 'analysis.metrics-url',
+  },
+  'requests-metric': {
+    kind: 'string',
+    description: 'Selector of the counter of all requests; `{slot}` and `{version}` are filled in.',
+    default: 'deploy_actions_proxy_requests_total{slot="{slot}"}',
+    config: 'analysis.requests-metric',
+  },
+  'errors-metric': {
+    kind: 'string',
+    description: 'Selector of the counter of the requests that failed.',
+    default: 'deploy_actions_proxy_requests_total{slot="{slot}",code=~"5.."}',
+    config: 'analysis.errors-metric',
+  },
+  'response-time-metric': {
+    kind: 'string',
+    description: 'Selector of the histogram of response times, in seconds.',
+    default: 'deploy_actions_proxy_request_duration_seconds{slot="{slot}"}',
+    config: 'analysis.response-time-metric',
+  },
+} as const satisfies InputSpecs;
+
+export type TargetInputs = InputValues<typeof targetInputs>;
+export type LinuxHostInputs = InputValues<typeof linuxHostInputs>;
+export type DeliveryInputs = InputValues<typeof deliveryInputs>;
+export type LimitInputs = InputValues<typeof limitInputs>;
+
+/** Rules between the inputs of a target. */
+export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
+  if (inputs.router === 'embedded-proxy' && inputs.listen === undefined) {
+    return [
+      {
+        input: 'listen',
+        message:
+          'is missing: the embedded proxy needs the address that it serves at, for example `listen: 127.0.0.1:8080`.',
+      },
+    ];
+  }
+  if (inputs.router === 'nginx' && inputs['nginx-upstream-file'] === undefined) {
+    return [
+      {
+        input: 'nginx-upstream-file',
+        message:
+          'is missing: router `nginx` needs the file that nginx.conf includes, for example `nginx-upstream-file: /etc/nginx/conf.d/helpdesk-upstream.conf`.',
+      },
+    ];
+  }
+  return [];
+}
+
+/** The two ports of `port-range`, or why they are not a range. */
+export function parsePortRange(text: string): [number, number] | undefined {
+  const [from = Number.NaN, to = Number.NaN] = text.split('-').map(Number);
+  return from >= 1 && from <= to && to <= 65_535 ? [from, to] : undefined;
+}
+
+export function checkLinuxHost(inputs: Partial<LinuxHostInputs>): Problem[] {
+  const range = inputs['port-range'];
+  if (range === undefined) return [];
+  const ports = parsePortRange(range);
+  if (ports === undefined) {
+    return [
+      {
+        input: 'port-range',
+        value: range,
+        message: 'is not a range; allowed are two ports from 1 to 65535, the lower first.',
+      },
+    ];
+  }
+  const needed = 2 * (inputs.instances ?? 1);
+  return ports[1] - ports[0] + 1 < needed
+    ? [
+        {
+          input: 'port-range',
+          value: range,
+          message: `has fewer ports than the ${needed} that two versions of ${inputs.instances ?? 1} instances need.`,
+        },
+      ]
+    : [];
+}
+
+export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {
+  const problems: Problem[] = [];
+  const percentage = (input: 'max-error-rate' | 'confidence', least: number, allowed: string) => {
+    const value = inputs[input];
+    if (value !== undefined && !(value > least && value < 100)) {
+      problems.push({ input, value: String(value), message: `is not allowed; allowed is ${allowed}.` });
+    }
+  };
+  percentage('max-error-rate', 0, 'more than 0 and less than 100');
+  percentage('confidence', 50, 'more than 50 and less than 100');
+  for (const [index, url] of (inputs['metrics-url'] ?? []).entries()) {
+    if (!/^(?:https?:\/\/|unix:\/)/.test(url)) {
+      problems.push({
+        input: 'metrics-url',
+        value: url,
+        message: `is not allowed (entry ${index + 1}); allowed are http://…, https://… and unix:/socket:/path.`,
+      });
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,182 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Context } from '@deploy-actions/action-kit';
+import { DeployError, formatDuration, type Log, orUndefinedIfMissing } from '@deploy-actions/core';
+import { createLinuxHost, type LinuxHostRelease } from '@deploy-actions/platforms';
+import {
+  acquireLease,
+  createFileStore,
+  isAlive,
+  type Lease,
+  type Platform,
+  type Router,
+  type RunIdentity,
+  type StateStore,
+  thisProcess,
+} from '@deploy-actions/release-engine';
+import { replaceFile } from '@deploy-actions/proxy';
+import { createEmbeddedProxy, createNginx } from '@deploy-actions/routers';
+import { type DeliveryInputs, type LinuxHostInputs, parsePortRange, type TargetInputs } from './inputs.ts';
+
+/** The two slots of a host: while one serves, the other is free for the next version. */
+export const slots = ['blue', 'green'];
+
+/** Without a heartbeat for this long a holder counts as dead, where its process cannot be asked for. */
+const leaseLifetime = 30_000;
+
+/** An environment, opened: what runs there, who gets the traffic, and where the state of releases is kept. */
+export interface Target {
+  /** `helpdesk in production`, for messages. */
+  label: string;
+  platform: Platform<LinuxHostRelease>;
+  router: Router;
+  store: StateStore;
+  run: RunIdentity;
+  stateDirectory: string;
+  /** Where the router counts requests by slot, when it does. */
+  ownMetrics: string | undefined;
+}
+
+export function stateDirectoryOf(inputs: TargetInputs, environment: NodeJS.ProcessEnv): string {
+  if (inputs['state-directory'] !== undefined) return inputs['state-directory'];
+  const home = environment['XDG_STATE_HOME'] || join(environment['HOME'] || homedir(), '.local', 'state');
+  const root = process.getuid?.() === 0 ? '/var/lib' : home;
+  return join(root, 'deploy-actions', inputs.app, inputs.environment);
+}
+
+export function runIdentity(context: Context): RunIdentity {
+  const { facts } = context;
+  return {
+    id: facts.runId === '' ? `local-${process.pid}` : `${facts.runId}.${facts.runAttempt}`,
+    url: facts.runUrl,
+    actor: facts.actor,
+  };
+}
+
+/**
+ * The program of the proxy, as a copy in the state folder: the proxy outlives the job, and runners remove the
+ * downloaded action between jobs.
+ */
+async function installProxy(stateDirectory: string, program: string): Promise<void> {
+  const text = await readFile(program);
+  const copy = proxyProgram(stateDirectory);
+  const installed = await orUndefinedIfMissing(readFile(copy));
+  if (installed?.equals(text) === true) return;
+  await mkdir(dirname(copy), { recursive: true, mode: 0o700 });
+  await replaceFile(copy, text.toString('utf8'));
+}
+
+function proxyProgram(stateDirectory: string): string {
+  return join(stateDirectory, 'proxy', 'program.mjs');
+}
+
+async function openRouter(inputs: TargetInputs, context: Context, stateDirectory: string): Promise<Router> {
+  const { log, signal } = context;
+  switch (inputs.router) {
+    case 'embedded-proxy': {
+      const router = createEmbeddedProxy({
+        stateDirectory: join(stateDirectory, 'proxy'),
+        listen: inputs.listen ?? '',
+        ...(inputs['metrics-listen'] === undefined ? {} : { metricsListen: inputs['metrics-listen'] }),
+        command: [process.execPath, proxyProgram(stateDirectory)],
+        verifyPath: inputs['verify-path'],
+        log,
+      });
+      return {
+        ...router,
+        async claim(fence) {
+          await installProxy(stateDirectory, context.asset('proxy.mjs'));
+          await router.ensureRunning(fence, signal);
+        },
+      };
+    }
+    case 'nginx':
+      return createNginx({
+        upstreamFile: inputs['nginx-upstream-file'] ?? '',
+        upstreamName: inputs['nginx-upstream-name'] ?? inputs.app,
+        nginxCommand: inputs['nginx-command'],
+        pidFile: inputs['nginx-pid-file'],
+        verifySocket: join(stateDirectory, 'nginx-verify.sock'),
+        verifyPath: inputs['verify-path'],
+        log,
+      });
+  }
+}
+
+/** Opens an environment without changing anything. */
+export async function openTarget(
+  inputs: TargetInputs & Pick<DeliveryInputs, 'supervisor'>,
+  context: Context,
+): Promise<Target> {
+  const stateDirectory = stateDirectoryOf(inputs, context.environment);
+  const { log } = context;
+  return {
+    label: `${inputs.app} in ${inputs.environment}`,
+    platform: createLinuxHost({ stateDir: stateDirectory, slots, log, supervisor: inputs.supervisor }),
+    router: await openRouter(inputs, context, stateDirectory),
+    store: createFileStore(join(stateDirectory, 'state')),
+    run: runIdentity(context),
+    stateDirectory,
+    ownMetrics:
+      inputs.router === 'embedded-proxy'
+        ? `unix:${join(stateDirectory, 'proxy', 'proxy.sock')}:/metrics`
+        : undefined,
+  };
+}
+
+/** Fails before anything is changed where the state cannot be written. */
+export async function requireWritable(target: Target): Promise<void> {
+  try {
+    await mkdir(target.stateDirectory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new DeployError('permission_denied', `The state folder ${target.stateDirectory} cannot be made.`, {
+      remedy: 'Give the user that the runner works as the right to, or set `state-directory`.',
+      cause,
+    });
+  }
+}
+
+/** Runs `work` while holding the environment's lease, and gives it back however that ends. */
+export async function withLease<T>(
+  target: Target,
+  wait: number,
+  signal: AbortSignal,
+  log: Log,
+  work: (lease: Lease) => Promise<T>,
+): Promise<T> {
+  const lease = await acquireLease({
+    store: target.store,
+    run: target.run,
+    process: thisProcess(),
+    isAlive,
+    ttl: leaseLifetime,
+    wait,
+    signal,
+    log,
+  });
+  log.debug(
+    `Holding the lease of ${target.label} (fencing token ${lease.fence.token}, ${formatDuration(leaseLifetime)}).`,
+  );
+  try {
+    return await work(lease);
+  } finally {
+    await lease.release();
+  }
+}
+
+export function linuxHostRelease(inputs: LinuxHostInputs): LinuxHostRelease {
+  const portRange = parsePortRange(inputs['port-range']);
+  if (portRange === undefined) throw new DeployError('invalid_input', 'port-range is not a range.');
+  return {
+    version: inputs.version,
+    directory: inputs.directory,
+    command: inputs.command,
+    environment: inputs.env ?? {},
+    instances: inputs.instances,
+    ...(inputs['env-file'] === undefined ? {} : { environmentFile: inputs['env-file'] }),
+    ...(inputs['readiness-path'] === undefined ? {} : { readinessPath: inputs['readiness-path'] }),
+    stopTimeout: inputs['stop-timeout'],
+    portRange,
+  };
+}
