@@ -43,5 +43,5 @@ export function actionModule<I extends InputSpecs, O extends OutputSpecs>(
     code,
   };
   // The list of all actions is heterogeneous; each pair was checked by this function's own types.
-  return module as unknown as ActionModule;
+  return module;
 }

@@ -11,8 +11,12 @@ function quoted(word: string): string {
 
 /** Text of one value; undefined where YAML may already have lost some of it, as of a version `1.10`. */
 function scalarText(value: Json): string | undefined {
-  if (typeof value === 'string' || typeof value === 'boolean') return String(value);
-  return Number.isSafeInteger(value) ? String(value) : undefined;
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined;
+  return typeof value === 'boolean' ? String(value) : textAlone(value);
+}
+
+function textAlone(value: Json): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function allTexts(values: Json[]): string[] | undefined {
@@ -31,16 +35,16 @@ function textOf(spec: InputSpec, value: Json): string | undefined {
     case 'integer':
       return typeof value === 'number' ? String(value) : undefined;
     case 'percentage':
-      return typeof value === 'number' || typeof value === 'string' ? String(value) : undefined;
+      return typeof value === 'number' ? String(value) : textAlone(value);
     case 'duration':
-      return typeof value === 'string' || value === 0 ? String(value) : undefined;
+      return value === 0 ? '0' : textAlone(value);
     case 'integers':
-      return Array.isArray(value) ? value.join(',') : (scalarText(value) ?? undefined);
+      return Array.isArray(value) ? allTexts(value)?.join(',') : scalarText(value);
     case 'list':
-      return Array.isArray(value) ? allTexts(value)?.join('\n') : scalarText(value);
+      return Array.isArray(value) ? allTexts(value)?.join('\n') : textAlone(value);
     case 'command':
       if (Array.isArray(value)) return allTexts(value)?.map(quoted).join(' ');
-      return typeof value === 'string' ? value : undefined;
+      return textAlone(value);
     case 'map': {
       if (!isRecord(value)) return undefined;
       const texts = allTexts(Object.values(value));
@@ -52,7 +56,7 @@ function textOf(spec: InputSpec, value: Json): string | undefined {
       );
     }
     default:
-      return typeof value === 'string' ? value : undefined;
+      return textAlone(value);
   }
 }
 

@@ -26,15 +26,6 @@ function abortOnSignals(): AbortSignal {
   return controller.signal;
 }
 
-/** Rejects with an error that nobody caught, so that even then the step has a result. */
-function uncaught(): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  // Between two steps of the main line nobody listens; Node would take that for another uncaught one.
-  promise.catch(() => {});
-  process.on('uncaughtException', reject);
-  return promise;
-}
-
 function refusal(problems: Problem[]): Outcome {
   const count = problems.length === 1 ? 'One input is' : `${problems.length} inputs are`;
   return {
@@ -75,10 +66,8 @@ function writeReport(name: string, facts: RunFacts, outcome: Outcome): string {
   const directory = join(facts.temp, 'deploy-actions');
   const file = join(directory, `${name}-${process.pid}-${Date.now()}.json`);
   const { result, reasonCode, message, remedy, outputs, report } = outcome;
-  const content = {
-    ...{ schema: 1, action: name, result, reasonCode, message, remedy, outputs, run: facts.runUrl },
-    ...report,
-  };
+  const run = facts.runUrl;
+  const content = { schema: 1, action: name, result, reasonCode, message, remedy, outputs, run, ...report };
   try {
     mkdirSync(directory, { recursive: true });
     writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`);
@@ -156,7 +145,19 @@ export async function startAction(
     recall: (name) => core.getState(name),
   };
 
-  const crashed = uncaught();
+  const fail = (thrown: unknown) => {
+    if (phase === 'main') finish(definition, context, outcomeOfError(thrown));
+    else {
+      core.error(`${definition.title} could not be settled after the run: ${messageOf(thrown)}`);
+      process.exitCode = 1;
+    }
+  };
+  // What nobody caught ends the process, as it would without this, but not without a result.
+  process.on('uncaughtException', (thrown) => {
+    fail(thrown);
+    process.exit();
+  });
+
   try {
     const read = await readInputs(definition, {
       environment,
@@ -172,14 +173,9 @@ export async function startAction(
     const { useEnvironmentNetwork } = await import('./network.ts');
     useEnvironmentNetwork(environment, log.warning);
     const code = await module.code();
-    if (phase === 'main') {
-      finish(definition, context, await Promise.race([code.run(read.inputs, context), crashed]));
-    } else await Promise.race([code.post?.(read.inputs, context), crashed]);
+    if (phase === 'main') finish(definition, context, await code.run(read.inputs, context));
+    else await code.post?.(read.inputs, context);
   } catch (thrown) {
-    if (phase === 'main') finish(definition, context, outcomeOfError(thrown));
-    else {
-      core.error(`${definition.title} could not be settled after the run: ${messageOf(thrown)}`);
-      process.exitCode = 1;
-    }
+    fail(thrown);
   }
 }

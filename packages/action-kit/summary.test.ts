@@ -51,7 +51,7 @@ describe('withinLimit', () => {
           const whole = summary.text();
           const cut = withinLimit(whole, limit);
           expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(Math.max(0, limit));
-          expect(cut).not.toContain('\uFFFD');
+          if (!whole.includes('\uFFFD')) expect(cut).not.toContain('\uFFFD');
           if (Buffer.byteLength(whole) <= limit) expect(cut).toBe(whole);
           else if (cut !== '') {
             expect(open(cut)).toBe(0);

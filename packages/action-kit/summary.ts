@@ -1,4 +1,7 @@
 import { appendFileSync, statSync } from 'node:fs';
+import { escapeMarkdown } from '@deploy-actions/core';
+
+export { escapeMarkdown };
 
 /** GitHub refuses a step's summary above this. */
 export const summaryLimit = 1024 * 1024;
@@ -16,17 +19,6 @@ export interface Summary {
   /** A block that is folded until it is clicked. */
   details(title: string, text: string): void;
   text(): string;
-}
-
-/** Makes any text safe inside a table cell or a paragraph: nothing of it is taken for markup. */
-export function escapeMarkdown(text: string): string {
-  return text
-    .replaceAll('\\', '\\\\')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replace(/[`*_[\]|~#@]/g, (character) => `\\${character}`)
-    .replace(/\r?\n/g, '<br>');
 }
 
 /** A fenced block whose fence is longer than any in the text. */

@@ -9,7 +9,7 @@ import { parseImageReference, parseValue, splitCommand } from './values.ts';
 type Kind = InputSpec extends infer S ? (S extends { kind: string } ? Omit<S, 'description'> : never) : never;
 
 async function parse(spec: Kind, text: string, workspace = '/workspace'): Promise<unknown> {
-  const parsed = await parseValue({ description: '', ...spec } as InputSpec, text, workspace);
+  const parsed = await parseValue({ description: '', ...spec }, text, workspace);
   return 'value' in parsed ? parsed.value : parsed;
 }
 
@@ -25,9 +25,9 @@ describe('boolean', () => {
   it('is never guessed', async () => {
     const words = fc.string({ minLength: 1 }).filter((text) => !/^(?:true|false)$/i.test(text));
     await fc.assert(
-      fc.asyncProperty(words, async (text) =>
-        expect(await parse({ kind: 'boolean' }, text)).toEqual(refused),
-      ),
+      fc.asyncProperty(words, async (text) => {
+        expect(await parse({ kind: 'boolean' }, text)).toEqual(refused);
+      }),
     );
   });
 });

@@ -5,8 +5,10 @@ import type { Json } from './json.ts';
  * with line and column when it is not YAML.
  */
 export async function parseYaml(text: string, filename?: string): Promise<Json> {
-  const { CORE_SCHEMA, load } = await import('./yaml-parser.ts');
-  const document = load(text, { schema: CORE_SCHEMA, ...(filename === undefined ? {} : { filename }) });
+  const { parseDocuments } = await import('./yaml-parser.ts');
+  const documents = parseDocuments(text, filename);
+  if (documents.length > 1)
+    throw new Error(`there are ${documents.length} documents, but only one is allowed`);
   // The core schema has JSON's types alone.
-  return (document ?? null) as Json;
+  return (documents[0] ?? null) as Json;
 }

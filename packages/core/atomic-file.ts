@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from '@deploy-actions/core';
+import { codeOf } from './errors.ts';
 
 /**
  * Replaces the file: whoever reads it, also after a crash or a power cut at any moment, finds the whole old content
@@ -46,7 +46,7 @@ async function throughTemporary(
 }
 
 /** A new name is on the disk only when the folder that holds it is. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

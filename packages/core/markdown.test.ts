@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { escapeMarkdown, inertMarkdown, printable } from './markdown.ts';
+
+describe('inert text', () => {
+  it.each([
+    ['@babel/core', '\\@&#8203;babel/core'],
+    ['fixes #12, GH-7', 'fixes \\#&#8203;12, GH-&#8203;7'],
+    ['https://example.org', 'https:&#8203;//example.org'],
+    ['www.example.org', 'www&#8203;.example.org'],
+    ['$1', '<span>$</span>1'],
+    ['a\r\nb\rc', 'a<br>b<br>c'],
+  ])('of %j is %s', (text, inert) => {
+    expect(inertMarkdown(text)).toBe(inert);
+  });
+});
+
+describe('escaped text', () => {
+  it('is one line for Markdown, which takes a lone carriage return for a line end', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('\r', '\n', 'a') }), (text) => {
+        expect(escapeMarkdown(text)).not.toMatch(/[\r\n]/);
+      }),
+    );
+  });
+});
+
+describe('printable text', () => {
+  it('has no control characters, no turned direction and no half characters', () => {
+    expect(printable('a\0b\u001b[31m\u202ec\ud800d\te\r\nf')).toBe('a\ufffdb\ufffd[31m\ufffdc\ufffdd\te\nf');
+  });
+
+  it('stays as it is otherwise', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('a', '\n', '\t', 'é', '😀', '漢') }), (text) => {
+        expect(printable(text)).toBe(text);
+      }),
+    );
+  });
+});

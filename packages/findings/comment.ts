@@ -1,0 +1,135 @@
+import { DeployError, inertMarkdown } from '@deploy-actions/core';
+import { describeTarget, isWebAddress, repositoryPath, type Finding, type Rule } from './model.ts';
+import { bySeverity, cutAfter, describeCut, type Cut } from './order.ts';
+import { clip } from './text.ts';
+
+/** GitHub refuses a longer comment, in characters; here UTF-16 code units, of which there are never fewer. */
+export const commentLimit = 65_536;
+
+export interface CommentOptions {
+  /** What the comment is for, of letters, digits and `-`: one comment a purpose is found again by its marker. */
+  purpose: string;
+  /** The heading; plain text. */
+  title: string;
+  /** What stands below it: the verdict's message; plain text. */
+  message: string;
+  /** Findings before the fold; default 20. */
+  open?: number;
+}
+
+export interface Comment {
+  /** Markdown; starts with the marker. */
+  body: string;
+  cut: Cut;
+  /** What was cut, in words; empty when nothing was. It is part of the body. */
+  notice: string;
+}
+
+/** The hidden first line by which a comment of this purpose is found again. Throws `invalid_input`. */
+export function commentMarker(purpose: string): string {
+  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*$/i.test(purpose)) {
+    throw new DeployError(
+      'invalid_input',
+      `The purpose of a comment may not be ${JSON.stringify(purpose)}.`,
+      {
+        remedy: 'Use letters and digits, with single dashes between them.',
+      },
+    );
+  }
+  return `<!-- deploy-actions:${purpose} -->`;
+}
+
+/**
+ * One table, the most severe findings first, the rest folded, as many as fit. Everything that findings say is inert: it
+ * makes no markup, notifies nobody and leaves no trace in what it names. The same findings give the same text.
+ */
+export function writeComment(findings: readonly Finding[], options: CommentOptions): Comment {
+  const { open = 20 } = options;
+  const ordered = bySeverity(findings);
+  const withSubject = ordered.some(({ subject }) => subject !== null);
+  const head = [
+    commentMarker(options.purpose),
+    `### ${cell(options.title, 200)}`,
+    '',
+    cell(options.message, 1_000),
+    '',
+  ].join('\n');
+  const rows: string[] = [];
+  for (let room = commentLimit; room > 0 && rows.length < ordered.length;) {
+    const row = rowOf(ordered[rows.length]!, withSubject);
+    rows.push(row);
+    room -= row.length;
+  }
+
+  const bodyOf = (kept: number) => {
+    const notice = describeCut(cutAfter(ordered, kept), ordered.length);
+    const shown = rows.slice(0, kept);
+    const header = tableHeader(withSubject);
+    const folded = shown.slice(open);
+    return [
+      head,
+      ...(shown.length === 0 ? [] : [header, ...shown.slice(0, open), '']),
+      ...(folded.length === 0
+        ? []
+        : [`<details><summary>${folded.length} more</summary>`, '', header, ...folded, '', '</details>', '']),
+      ...(notice === '' ? [] : [`_${notice}_`, '']),
+    ].join('\n');
+  };
+
+  // A row is longer than what the notice can lose by it, so length grows with the rows and can be halved.
+  let kept = rows.length;
+  if (bodyOf(kept).length > commentLimit) {
+    let tooMany = kept;
+    kept = 0;
+    while (tooMany - kept > 1) {
+      const middle = Math.floor((kept + tooMany) / 2);
+      if (bodyOf(middle).length <= commentLimit) kept = middle;
+      else tooMany = middle;
+    }
+  }
+  const cut = cutAfter(ordered, kept);
+  return { body: bodyOf(kept), cut, notice: describeCut(cut, ordered.length) };
+}
+
+function tableHeader(withSubject: boolean): string {
+  const names = ['Severity', 'Finding', ...(withSubject ? ['Subject', 'Fixed in'] : []), 'Where'];
+  return `| ${names.join(' | ')} |\n| ${names.map(() => '---').join(' | ')} |`;
+}
+
+function rowOf(finding: Finding, withSubject: boolean): string {
+  const { rule, severity, subject, known } = finding;
+  const cells = [
+    known === false ? `${severity}, new` : severity,
+    `${linked(rule)}: ${cell(finding.message.trim() || rule.title, 300)}`,
+    ...(withSubject
+      ? [
+          cell(subject === null ? '' : `${subject.name} ${subject.version ?? ''}`.trim(), 150),
+          cell(subject?.fixedVersion ?? '', 100),
+        ]
+      : []),
+    cell(placeOf(finding), 250),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function linked({ id, link }: Rule): string {
+  const text = cell(id, 100);
+  if (!isWebAddress(link) || link.length > 300) return text;
+  // Renderers differ in whether an escaped bracket ends the text of a link; a reference to its character does not.
+  return `[${text.replaceAll('\\[', '&#91;').replaceAll('\\]', '&#93;')}](<${link}>)`;
+}
+
+/** The line in the repository where it can be told, else the target and the path in it. */
+function placeOf({ target, subject, location }: Finding): string {
+  if (location !== null) {
+    const line = location.startLine === null ? '' : `:${location.startLine}`;
+    return `${repositoryPath(location.file) ?? location.file}${line}`;
+  }
+  const path = subject?.path ?? null;
+  return path === null ? describeTarget(target) : `${describeTarget(target)}, ${path}`;
+}
+
+/** One line, whatever the text: a table has no others. */
+function cell(text: string, limit: number): string {
+  return inertMarkdown(clip(text.trim(), limit));
+}
