@@ -26,7 +26,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     windows: [],
     async hold({ journal }, signal) {
       await watchReadiness(inputs.watch, signal, context.log, () =>
-        requireReady(target.platform, journal.to.slot),
+        requireReady(target.platform, journal.to.slot, signal),
       );
       return { pass: true };
     },

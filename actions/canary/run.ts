@@ -32,7 +32,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     windows,
     async hold({ weight, last, journal }, signal) {
       const { slot, release } = journal.to;
-      const stillWell = () => requireReady(target.platform, slot);
+      const stillWell = () => requireReady(target.platform, slot, signal);
       await stillWell();
       // With all traffic there is no canary left to judge, unless 100 was asked for as a step.
       if (last && !inputs.weights.includes(100)) return { pass: true };

@@ -1,6 +1,6 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
-import { canonicalJson, codeOf, isRecord, messageOf } from '@deploy-actions/core';
+import { canonicalJson, codeOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
 
 /** Something the application needs, as its health answer reports it. */
 export interface Dependency {
@@ -59,6 +59,11 @@ function fieldAt(document: unknown, path: string): unknown {
   return current;
 }
 
+/** A value as people and expectations write it: text as it is, all else as JSON. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : canonicalJson(value);
+}
+
 /** The entries of `checks`, `dependencies`, `components` or `details`: the names that health endpoints use. */
 export function dependenciesOf(document: unknown): Dependency[] {
   if (!isRecord(document)) return [];
@@ -67,13 +72,13 @@ export function dependenciesOf(document: unknown): Dependency[] {
     .find((value) => isRecord(value));
   if (!isRecord(listed)) return [];
   return Object.entries(listed).map(([name, value]) => {
-    if (!isRecord(value)) return { name, status: String(value), seconds: null, error: null };
+    if (!isRecord(value)) return { name, status: textOf(value), seconds: null, error: null };
     const seconds = ['response_time', 'duration', 'seconds', 'time']
       .map((key) => value[key])
       .find((time) => typeof time === 'number');
     return {
       name,
-      status: String(value['status'] ?? 'unknown'),
+      status: textOf(value['status'] ?? 'unknown'),
       seconds: typeof seconds === 'number' ? seconds : null,
       error: typeof value['error'] === 'string' ? excerpt(value['error']) : null,
     };
@@ -97,8 +102,8 @@ export function judgeAnswer(
   } else {
     for (const [path, value] of Object.entries(expected.json)) {
       const found = fieldAt(document, path);
-      const text = typeof found === 'string' ? found : canonicalJson(found);
-      if (text !== value) wrong.push(`${path} is ${text ?? 'missing'}, expected ${value}`);
+      if (found !== undefined && textOf(found) === value) continue;
+      wrong.push(`${path} is ${found === undefined ? 'missing' : textOf(found)}, expected ${value}`);
     }
   }
   if (expected.body !== undefined && !answer.body.includes(expected.body)) {
@@ -108,7 +113,7 @@ export function judgeAnswer(
   }
   if (wrong.length === 0) return { healthy: true, seen: `HTTP ${answer.status}`, dependencies };
   const ill = dependencies
-    .filter((dependency) => !/^(healthy|ok|up|pass|passing|disabled)$/i.test(dependency.status))
+    .filter((dependency) => !/^(healthy|ok|up|pass|passing|true|disabled)$/i.test(dependency.status))
     .map(({ name, status, error }) => `${name} is ${status}${error === null ? '' : ` (${error})`}`);
   return { healthy: false, seen: [...wrong, ...ill].join('; '), dependencies };
 }
@@ -123,6 +128,10 @@ export function request(
   const client = url.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
     const within = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
+    const fail = (error: Error) => {
+      const late = within.aborted && !signal.aborted;
+      reject(late ? new Error(`no complete answer within ${formatDuration(timeout)}`) : error);
+    };
     const sent = client.get(
       url,
       { agent: false, signal: within, headers: { 'user-agent': 'deploy-actions', ...headers } },
@@ -140,13 +149,10 @@ export function request(
             body: Buffer.concat(chunks).toString('utf8'),
           }),
         );
-        response.on('error', reject);
+        response.on('error', fail);
       },
     );
-    sent.on('error', (error) => {
-      const late = within.aborted && !signal.aborted;
-      reject(late ? new Error(`no answer within ${timeout} ms`) : error);
-    });
+    sent.on('error', fail);
   });
 }
 

@@ -1,15 +1,28 @@
 import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
-import { deadlineIn, DeployError, formatDuration, lastLines, runProcess, sleep } from '@deploy-actions/core';
+import {
+  cancelled,
+  deadlineIn,
+  DeployError,
+  formatDuration,
+  lastLines,
+  runProcess,
+  sleep,
+} from '@deploy-actions/core';
 import { type Check, describeFailure, judgeAnswer, request } from './check.ts';
 import type { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
 
-async function checkUrl(url: URL, inputs: Inputs, signal: AbortSignal): Promise<Check> {
+/** Milliseconds that a check may take which begins at, or just before, the deadline. */
+const lastCheckTimeout = 1_000;
+/** The last checks, for the report. */
+const checksKept = 100;
+
+async function checkUrl(url: URL, inputs: Inputs, timeout: number, signal: AbortSignal): Promise<Check> {
   const start = performance.now();
   try {
-    const answer = await request(url, inputs.headers ?? {}, inputs['request-timeout'], signal);
+    const answer = await request(url, inputs.headers ?? {}, timeout, signal);
     const expected = { status: inputs.status, json: inputs.json ?? {}, body: inputs.body };
     return {
       ...judgeAnswer(answer, expected),
@@ -17,6 +30,7 @@ async function checkUrl(url: URL, inputs: Inputs, signal: AbortSignal): Promise<
       milliseconds: performance.now() - start,
     };
   } catch (thrown) {
+    if (signal.aborted) throw cancelled(`asking ${url.origin}`);
     return {
       healthy: false,
       status: null,
@@ -27,14 +41,19 @@ async function checkUrl(url: URL, inputs: Inputs, signal: AbortSignal): Promise<
   }
 }
 
-async function checkCommand(command: string[], inputs: Inputs, context: Context): Promise<Check> {
+async function checkCommand(
+  command: string[],
+  inputs: Inputs,
+  timeout: number,
+  context: Context,
+): Promise<Check> {
   const start = performance.now();
   const result = await runProcess({
     command,
     cwd: inputs['working-directory'],
     env: context.environment,
     signal: context.signal,
-    timeout: inputs['request-timeout'],
+    timeout,
   }).catch((thrown: unknown) => {
     // A hanging check is an unhealthy answer; a program that is not there never gets better.
     if (thrown instanceof DeployError && thrown.reasonCode === 'timeout') return thrown;
@@ -54,15 +73,14 @@ async function checkCommand(command: string[], inputs: Inputs, context: Context)
   };
 }
 
-function summarize(context: Context, target: string, checks: Check[]): void {
+function summarize(context: Context, target: string, count: number, last: Check | undefined): void {
   const { summary } = context;
-  const last = checks.at(-1);
   summary.table(
     ['Target', 'Checks', 'Last answer', 'Took'],
     [
       [
         escapeMarkdown(target),
-        String(checks.length),
+        String(count),
         escapeMarkdown(last?.seen ?? 'none'),
         formatDuration(last?.milliseconds ?? 0),
       ],
@@ -89,41 +107,51 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   const target = url === undefined ? command.join(' ') : `${url.origin}${url.pathname}`;
   const deadline = deadlineIn(inputs.timeout);
   const checks: Check[] = [];
+  let count = 0;
   let inARow = 0;
   log.info(`Checking ${target}.`);
   for (;;) {
+    // The check that begins at the deadline is the last; with a deadline of 0 it is the only one.
+    const isLast = deadline.passed();
+    const left = inputs.timeout === 0 ? Infinity : Math.max(lastCheckTimeout, deadline.remaining());
+    const timeout = Math.ceil(Math.min(inputs['request-timeout'], left));
     const check =
-      url === undefined ? await checkCommand(command, inputs, context) : await checkUrl(url, inputs, signal);
-    checks.push(check);
+      url === undefined
+        ? await checkCommand(command, inputs, timeout, context)
+        : await checkUrl(url, inputs, timeout, signal);
+    count += 1;
+    if (checks.push(check) > checksKept) checks.shift();
     inARow = check.healthy ? inARow + 1 : 0;
-    if (inARow >= inputs.successes || deadline.remaining() <= inputs.interval) break;
+    if (inARow >= inputs.successes || isLast) break;
     log.progress({
       what: `waiting until ${target} is healthy`,
       elapsed: deadline.elapsed(),
       remaining: deadline.remaining(),
       detail: check.healthy ? `${inARow} of ${inputs.successes} in a row` : check.seen,
     });
-    await sleep(inputs.interval, signal, `waiting until ${target} is healthy`);
+    const pause = Math.min(inputs.interval, deadline.remaining());
+    await sleep(pause, signal, `waiting until ${target} is healthy`);
   }
 
-  summarize(context, target, checks);
+  summarize(context, target, count, checks.at(-1));
   const last = checks.at(-1);
   const healthy = inARow >= inputs.successes;
+  const countText = count === 1 ? '1 check' : `${count} checks`;
   const inARowText = inputs.successes === 1 ? '' : `, ${inARow} of ${inputs.successes} needed in a row`;
   return {
     result: healthy ? 'succeeded' : 'failed',
     reasonCode: healthy ? 'ok' : 'unhealthy',
     message: healthy
-      ? `${target} is healthy after ${checks.length} ${checks.length === 1 ? 'check' : 'checks'} (${formatDuration(deadline.elapsed())}).`
-      : `${target} was not healthy within ${formatDuration(inputs.timeout)} (${checks.length} ${checks.length === 1 ? 'check' : 'checks'}${inARowText}). Last seen: ${last?.seen ?? 'nothing'}.`,
+      ? `${target} is healthy after ${countText} (${formatDuration(deadline.elapsed())}).`
+      : `${target} was not healthy within ${formatDuration(inputs.timeout)} (${countText}${inARowText}). Last seen: ${last?.seen ?? 'nothing'}.`,
     remedy: healthy
       ? undefined
       : 'Look at the log of the application; if it only needs longer, raise `timeout`.',
     outputs: {
-      checks: checks.length,
+      checks: count,
       'last-status': last?.status ?? undefined,
       dependencies: JSON.stringify(last?.dependencies ?? []),
     },
-    report: { target, checks: checks.slice(-100) },
+    report: { target, checks },
   };
 }

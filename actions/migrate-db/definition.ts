@@ -53,6 +53,13 @@ export const definition = defineAction({
         "Environment variables of the application's commands, one `NAME=value` a line, beside the step's own `env`. Values are masked in the log.",
       example: 'DATABASE_URL=${{ secrets.DATABASE_URL }}',
     },
+    'env-file': {
+      kind: 'path',
+      within: 'host',
+      description: 'A file on the host with `NAME=value` lines for these commands; `env` goes before it.',
+      example: '/etc/helpdesk/production.env',
+      config: 'database.env-file',
+    },
     target: {
       kind: 'list',
       description: 'How far to migrate: `app` or `app.migration`, comma-separated. Default: everything.',

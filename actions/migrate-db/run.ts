@@ -1,5 +1,11 @@
 import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
-import { formatDuration } from '@deploy-actions/core';
+import { readFile } from 'node:fs/promises';
+import {
+  DeployError,
+  formatDuration,
+  orUndefinedIfMissing,
+  parseEnvironmentLines,
+} from '@deploy-actions/core';
 import {
   backUp,
   type Backup,
@@ -16,25 +22,40 @@ import type { definition } from './definition.ts';
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
 
-/** The whole environment of the application's commands: the step's, with what `env` adds. */
-function applicationEnvironment(inputs: Inputs, context: Context): Record<string, string> {
+async function readEnvironmentFile(file: string | undefined): Promise<Record<string, string>> {
+  if (file === undefined) return {};
+  const text = await orUndefinedIfMissing(readFile(file, 'utf8'));
+  if (text === undefined) {
+    throw new DeployError('not_found', `The environment file ${file} does not exist on this host.`, {
+      remedy: 'Correct `env-file`. Nothing was migrated.',
+    });
+  }
+  const lines = parseEnvironmentLines(text);
+  if ('problem' in lines) {
+    throw new DeployError('invalid_input', `The environment file ${file}: ${lines.problem}.`);
+  }
+  return lines.values;
+}
+
+/** The whole environment of the application's commands: the step's, then that of `env-file`, then that of `env`. */
+async function applicationEnvironment(inputs: Inputs, context: Context): Promise<Record<string, string>> {
   const environment: Record<string, string> = {};
   for (const [name, value] of Object.entries(context.environment)) {
     // What the runner gives to actions is not the application's: tokens and inputs stay out of its processes.
     if (value !== undefined && !/^(?:INPUT_|GITHUB_|ACTIONS_|RUNNER_|STATE_)/.test(name))
       environment[name] = value;
   }
-  return { ...environment, ...inputs.env };
+  return { ...environment, ...(await readEnvironmentFile(inputs['env-file'])), ...inputs.env };
 }
 
-function openMigrator(inputs: Inputs, context: Context): Migrator {
+function openMigrator(inputs: Inputs, context: Context, environment: Record<string, string>): Migrator {
   switch (inputs.migrator) {
     case 'django':
       return createDjangoMigrator({
         directory: inputs.directory,
         python: inputs.python,
         ...(inputs.settings === undefined ? {} : { settings: inputs.settings }),
-        environment: applicationEnvironment(inputs, context),
+        environment,
         deployment: inputs.environment,
         holder: context.facts.runUrl || `process ${process.pid}`,
         lockWait: inputs['wait-for-other'],
@@ -176,6 +197,7 @@ async function migrate(
   inputs: Inputs,
   context: Context,
   migrator: Migrator,
+  environment: Record<string, string>,
   known: Known,
 ): Promise<Outcome<Outputs>> {
   const { log, signal, summary } = context;
@@ -220,7 +242,7 @@ async function migrate(
           connection: await migrator.connection(within),
           directory: inputs['backup-directory'],
           ...(inputs['postgres-bin'] === undefined ? {} : { postgresBin: inputs['postgres-bin'] }),
-          environment: applicationEnvironment(inputs, context),
+          environment,
           verify: inputs.backup,
           log,
           signal: within,
@@ -250,10 +272,11 @@ async function migrate(
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   for (const value of Object.values(inputs.env ?? {})) context.mask(value);
-  const migrator = openMigrator(inputs, context);
+  const environment = await applicationEnvironment(inputs, context);
+  const migrator = openMigrator(inputs, context, environment);
   const known: Known = { findings: [], states: [] };
   try {
-    return await migrate(inputs, context, migrator, known);
+    return await migrate(inputs, context, migrator, environment, known);
   } catch (thrown) {
     if (!(thrown instanceof MigrationError)) throw thrown;
     known.states = thrown.states;

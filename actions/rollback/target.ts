@@ -1,10 +1,23 @@
-import { DeployError } from '@deploy-actions/core';
+import { DeployError, type ReasonCode } from '@deploy-actions/core';
 import type { HistoryEntry, Release } from '@deploy-actions/release-engine';
 
-/** Whether the last word on a release is that it served to its end, and was not fled from. */
-function isTrusted<R extends Release>(history: HistoryEntry<R>[], revision: string): boolean {
-  const last = history.findLast((entry) => entry.revision === revision);
-  return last?.result === 'serving' && !history.some((entry) => entry.fled === revision);
+/** Being taken back for these says something about the version; for anything else, about the run or the router. */
+const fault: readonly ReasonCode[] = ['start_failed', 'not_ready', 'unhealthy', 'limit_exceeded'];
+
+/** The last word of the history on a revision: it served to its end, it failed, it was fled from, or nothing. */
+function lastWordOn<R extends Release>(
+  history: HistoryEntry<R>[],
+  revision: string,
+): { word: 'served' | 'failed' | 'fled'; reason: string | null } | undefined {
+  for (const entry of history.toReversed()) {
+    if (entry.fled === revision) return { word: 'fled', reason: null };
+    if (entry.revision !== revision) continue;
+    if (entry.result === 'serving') return { word: 'served', reason: null };
+    if (entry.reasonCode === null || fault.includes(entry.reasonCode)) {
+      return { word: 'failed', reason: entry.reason };
+    }
+  }
+  return undefined;
 }
 
 function listOf<R extends Release>(history: HistoryEntry<R>[]): string {
@@ -23,7 +36,7 @@ export function rollbackTarget<R extends Release>(
 ): HistoryEntry<R> {
   if (version === 'previous') {
     const found = history.findLast(
-      (entry) => entry.revision !== servingRevision && isTrusted(history, entry.revision),
+      (entry) => entry.revision !== servingRevision && lastWordOn(history, entry.revision)?.word === 'served',
     );
     if (found !== undefined) return found;
     throw new DeployError('version_not_found', 'There is no earlier version that served and did not fail.', {
@@ -36,8 +49,8 @@ export function rollbackTarget<R extends Release>(
       remedy: `Known versions: ${listOf(history)}.`,
     });
   }
-  const last = history.findLast((entry) => entry.revision === named.revision);
-  if (last?.result === 'taken-back') {
+  const last = lastWordOn(history, named.revision);
+  if (last?.word === 'failed') {
     throw new DeployError(
       'version_not_found',
       `Version ${version} was taken back when it was released (${last.reason ?? 'no reason kept'}); it is no version to go back to.`,

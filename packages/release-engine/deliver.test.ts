@@ -393,15 +393,9 @@ describe('reading that fails', () => {
 
   it.each(['observe', 'read'] as const)('does not end a release when %s fails twice', async (which) => {
     const world = await serving();
-    expect(
-      (
-        await release(
-          world,
-          canary2,
-          failing(world, which, { left: 2 }),
-        )
-      ).journal?.phase,
-    ).toBe('finished');
+    expect((await release(world, canary2, failing(world, which, { left: 2 }))).journal?.phase).toBe(
+      'finished',
+    );
   });
 
   it('gives the traffic back when the router cannot be read for long in the middle of a canary', async () => {
@@ -478,7 +472,7 @@ describe('cancelling', () => {
     const ended = await deliver(run.lease, { ...canary2, keepPrevious: false }, cancelAt(run, point)).catch(
       (thrown: unknown) => thrown,
     );
-    expect(performance.now() - start).toBeLessThan(250);
+    expect(performance.now() - start).toBeLessThan(2_000);
     const journal = await journalIn(world);
     if (point === 'drain' || point === 'retire') {
       expect(weightIn(world, '2')).toBe(100);
@@ -486,6 +480,9 @@ describe('cancelling', () => {
       expect(weightIn(world, '1')).toBe(100);
       expect(journal).toMatchObject({ phase: 'reverted', reason: { reasonCode: 'cancelled' } });
     }
+    // Nothing was moved before, so nothing may be moved after.
+    const moves = world.changes.filter((change) => change.startsWith('traffic'));
+    if (point === 'deploy' || point === 'ready') expect(moves).toHaveLength(1);
     if (!isSettled(journal)) expect(ended).toMatchObject({ reasonCode: 'cancelled' });
     expect(world.wrongs).toEqual([]);
     await release(world, null);
@@ -535,7 +532,7 @@ describe('cancelling', () => {
           },
         }),
       );
-      expect(performance.now() - start).toBeLessThan(150);
+      expect(performance.now() - start).toBeLessThan(2_000);
       expect(failure.reasonCode).toBe('cancelled');
       expect(failure.remedy).toMatch(/journal is kept/);
       expect(weightIn(world, '1')).toBe(100);
@@ -615,38 +612,42 @@ describe('killed at every change', () => {
     },
   ];
 
-  it.each(scenarios)('$name ends in one good state after one more run', async ({ begin, what, changes }) => {
-    const whole = await begin();
-    const counted = openRun(whole, changes);
-    await deliver(counted.lease, what, counted.options);
-    const total = counted.changes();
-    expect(total).toBeGreaterThan(5);
-    for (let at = 1; at <= total; at += 1) {
-      for (const when of ['before', 'after'] as const) {
-        for (const then of [what, v3, null]) {
-          const world = await begin();
-          await release(world, what, changes, killAt(at, when)).catch((thrown: unknown) => {
-            if (!(thrown instanceof Killed || thrown instanceof DeployError)) throw thrown;
-          });
-          const where = `killed ${when} change ${at} of ${total}, then ${then?.release.version ?? 'settled'}`;
-          const delivery = await release(world, then, then === what ? changes : {});
-          const journal = await journalIn(world).catch(() => undefined);
-          expect(journal === undefined || isSettled(journal), where).toBe(true);
-          expect(world.wrongs, where).toEqual([]);
-          const full = ['1', '2', '3'].filter((version) => weightIn(world, version) === 100);
-          const nothing = world.traffic.targets.length === 0;
-          expect(full.length === 1 || (then === null && nothing), where).toBe(true);
-          if (then === v3) expect(full, where).toEqual(['3']);
-          if (then === what && changes === undefined && what.release.behaviour !== 'exits') {
-            expect(full, where).toEqual(['2']);
-            expect(delivery.journal?.reason ?? null, where).toBeNull();
+  it.each(scenarios)(
+    '$name ends in one good state after one more run',
+    async ({ begin, what, changes }) => {
+      const whole = await begin();
+      const counted = openRun(whole, changes);
+      await deliver(counted.lease, what, counted.options);
+      const total = counted.changes();
+      expect(total).toBeGreaterThan(5);
+      for (let at = 1; at <= total; at += 1) {
+        for (const when of ['before', 'after'] as const) {
+          for (const then of [what, v3, null]) {
+            const world = await begin();
+            await release(world, what, changes, killAt(at, when)).catch((thrown: unknown) => {
+              if (!(thrown instanceof Killed || thrown instanceof DeployError)) throw thrown;
+            });
+            const where = `killed ${when} change ${at} of ${total}, then ${then?.release.version ?? 'settled'}`;
+            const delivery = await release(world, then, then === what ? changes : {});
+            const journal = await journalIn(world).catch(() => undefined);
+            expect(journal === undefined || isSettled(journal), where).toBe(true);
+            expect(world.wrongs, where).toEqual([]);
+            const full = ['1', '2', '3'].filter((version) => weightIn(world, version) === 100);
+            const nothing = world.traffic.targets.length === 0;
+            expect(full.length === 1 || (then === null && nothing), where).toBe(true);
+            if (then === v3) expect(full, where).toEqual(['3']);
+            if (then === what && changes === undefined && what.release.behaviour !== 'exits') {
+              expect(full, where).toEqual(['2']);
+              expect(delivery.journal?.reason ?? null, where).toBeNull();
+            }
+            const ids = (await readHistory(openStore(world))).map(({ id }) => id);
+            expect(new Set(ids).size, where).toBe(ids.length);
           }
-          const ids = (await readHistory(openStore(world))).map(({ id }) => id);
-          expect(new Set(ids).size, where).toBe(ids.length);
         }
       }
-    }
-  });
+    },
+    30_000,
+  );
 });
 
 describe('an unfinished release that is found', () => {

@@ -398,7 +398,7 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
       if (reason.reasonCode === 'lock_lost') throw thrown;
       const back = takeBack(journal, reason);
       if (back === journal) throw undecided(journal, thrown, reason);
-      options.log.warning(`${reason.message} Going back.`);
+      options.log.info(`${reason.message} Going back.`);
       await driver.journal.write(back);
       driver.event('phase', back.phase);
       sure = new Set();

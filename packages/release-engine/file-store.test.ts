@@ -2,15 +2,12 @@ import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createFileStore } from './file-store.ts';
 
 const storeModule = new URL('./file-store.ts', import.meta.url).href;
-const killAtMutation = pathToFileURL(
-  fileURLToPath(new URL('../../test/support/kill-at-mutation.ts', import.meta.url)),
-).href;
+const crash = new URL('../../test/support/crash.mjs', import.meta.url).href;
 
 let directory: string;
 beforeEach(async () => {
@@ -224,16 +221,22 @@ describe('a writer killed at any point', () => {
   const values = [null, 'one', 'two'];
 
   it('leaves a state that can be read and written, and never loses a write it was told of', async () => {
-    const whole = inProcess(script, { imports: [killAtMutation] });
+    const log = `${directory}.jsonl`;
+    onTestFinished(() => rm(log, { force: true }));
+    const whole = inProcess(script, { imports: [crash], env: { CRASH_LOG: log } });
     whole.begin();
-    const mutations = Number(/mutations: (\d+)/.exec((await whole.ended).stderr)?.[1]);
+    await whole.ended;
+    const mutations = (await readFile(log, 'utf8')).trim().split('\n').length;
     expect(mutations).toBeGreaterThan(8);
     const survived = new Set<number>();
     // To die before a change is to die after the one before it.
-    const points = ['before:1', ...Array.from({ length: mutations }, (_, at) => `after:${at + 1}`)];
-    for (const point of points) {
+    const points = [
+      { CRASH_AT: '1', CRASH_WHEN: 'before' },
+      ...Array.from({ length: mutations }, (_, at) => ({ CRASH_AT: String(at + 1), CRASH_WHEN: 'after' })),
+    ];
+    for (const env of points) {
       await rm(directory, { recursive: true, force: true });
-      const writer = inProcess(script, { imports: [killAtMutation], env: { KILL_AT: point } });
+      const writer = inProcess(script, { imports: [crash], env });
       writer.begin();
       const { signal, stdout } = await writer.ended;
       expect(signal).toBe('SIGKILL');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { codeOf, DeployError, isRecord, orUndefinedIfMissing } from '@deploy-actions/core';
+import { codeOf, DeployError, isRecord, orUndefinedIfMissing, syncFolder } from '@deploy-actions/core';
 import type { StateStore, Stored } from './ports.ts';
 
 const schema = 1;
@@ -178,16 +178,6 @@ async function clockOf(folder: string): Promise<number> {
 async function makeFolder(folder: string): Promise<void> {
   if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
     await syncFolder(dirname(folder));
-}
-
-/** A new name is on the disk only when the folder that holds it is. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function parseDocument(text: string, file: string): unknown {

@@ -403,13 +403,15 @@ function words({ effects, model }: Ending): string[] {
 
 describe('a release', () => {
   const begin = ['deploy green', 'await-ready green', '→ shifting'];
+  const step = (weight: number) => [`shift ${weight}`, 'verify', '→ holding', `hold ${weight}`, '→ shifting'];
+  const allTraffic = ['shift 100', 'verify', '→ holding', 'hold 100 last', '→ draining'];
 
   it('walks the weights in order, drains and keeps the old version', () => {
     expect(words(drive(serving(), () => false))).toEqual([
       ...begin,
-      ...['shift 20', 'verify', '→ holding', 'hold 20', '→ shifting'],
-      ...['shift 60', 'verify', '→ holding', 'hold 60', '→ shifting'],
-      ...['shift 100', 'verify', '→ holding', 'hold 100 last', '→ draining'],
+      ...step(20),
+      ...step(60),
+      ...allTraffic,
       'drain blue',
       '→ finished',
     ]);
@@ -423,10 +425,7 @@ describe('a release', () => {
   it('gives a first release everything at once and drains nothing', () => {
     const first = { ...serving({ from: null }), slots: [slotWith('green', null, [])], targets: [] };
     const ending = drive(first, () => false);
-    expect(words(ending)).toEqual([
-      ...begin,
-      ...['shift 100', 'verify', '→ holding', 'hold 100 last', '→ draining', '→ finished'],
-    ]);
+    expect(words(ending)).toEqual([...begin, ...allTraffic, '→ finished']);
   });
 
   it('keeps a first release that failed with all traffic: there is nothing to give it back to', () => {
@@ -447,7 +446,13 @@ describe('a release', () => {
     const ending = drive(canaryAt(60, { phase: 'holding', step: 1 }), (index) => index === 0);
     expect(words(ending)).toEqual([
       'hold 60',
-      ...['await-ready blue', 'shift 0', 'verify', 'drain green', '→ cleaning', 'retire green', '→ reverted'],
+      'await-ready blue',
+      'shift 0',
+      'verify',
+      'drain green',
+      '→ cleaning',
+      'retire green',
+      '→ reverted',
     ]);
     isGood(ending);
   });

@@ -12,6 +12,7 @@ import {
   planDelivery,
   type Probe,
   type ProbeCounts,
+  readHistory,
   servingOf,
   startProbe,
   type Wanted,
@@ -44,6 +45,7 @@ function outputsOf(
     version: main?.release.version,
     slot: main?.slot,
     'previous-version': previous,
+    'rejected-version': undefined,
     'requests-sent': probe?.sent,
     'requests-lost': probe?.lost,
   };
@@ -216,17 +218,22 @@ function outcomeOf(
   probe?: ProbeCounts,
 ): DeliveryOutcome {
   const { journal, serving, settled } = delivery;
-  const outputs = outputsOf(serving, journal?.from?.release.version, probe);
+  const rejected = journal?.phase === 'reverted' ? journal.to.release.version : undefined;
+  const outputs = {
+    ...outputsOf(serving, journal?.from?.release.version, probe),
+    'rejected-version': rejected,
+  };
   const report = withoutEnvironments({ journal, settled, serving, events, probe, windows: request.windows });
   const settledText =
     settled === null
       ? ''
       : ` The unfinished release of ${settled.to.release.version} was ${settled.phase === 'finished' ? 'finished' : 'taken back'} first.`;
   if (journal === null) {
+    const took = settled?.phase === 'reverted' ? 'reverted' : 'resumed';
     return {
-      result: 'unchanged',
-      reasonCode: 'already_current',
-      message: `${describeServing(serving)} There was nothing to do.${settledText}`,
+      result: settled === null ? 'unchanged' : 'succeeded',
+      reasonCode: settled === null ? 'already_current' : took,
+      message: `${describeServing(serving)} There was nothing ${settled === null ? '' : 'else '}to do.${settledText}`,
       outputs,
       report,
     };
@@ -253,6 +260,17 @@ function outcomeOf(
     reason.reasonCode,
   );
   const inconclusive = ['insufficient_data', 'metrics_unavailable'].includes(reason.reasonCode);
+  if (serving.some(({ slot }) => slot === journal.to.slot)) {
+    // A first release: there is nothing to give the traffic back to.
+    return {
+      result: reason.reasonCode === 'cancelled' ? 'cancelled' : inconclusive ? 'inconclusive' : 'failed',
+      reasonCode: reason.reasonCode,
+      message: `${version} keeps the traffic, for there is no earlier version to give it back to: ${reason.message} ${describeServing(serving)}${lost}${settledText}`,
+      remedy: `Release a version that is well; ${version} serves until then.`,
+      outputs,
+      report: { ...report, details: reason.details },
+    };
+  }
   return {
     result:
       reason.reasonCode === 'cancelled'
@@ -304,7 +322,13 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
       context.signal,
       context.log,
       async (lease) => {
-        if (inputs['probe-url'] !== undefined) probe = startProbe(inputs['probe-url'], inputs['probe-rate']);
+        const startProbing = () => {
+          if (inputs['probe-url'] !== undefined)
+            probe ??= startProbe(inputs['probe-url'], inputs['probe-rate']);
+        };
+        // Before a first release nobody answers, and nothing can be lost.
+        const { targets } = await target.router.read();
+        if (targets.some(({ weight }) => weight > 0)) startProbing();
         return deliver<LinuxHostRelease>(lease, wanted, {
           platform: target.platform,
           router: target.router,
@@ -316,15 +340,19 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
           verifyTimeout: inputs['verify-timeout'],
           drainTimeout: inputs['drain-timeout'],
           hold: request.hold,
-          onEvent: (event) => events.push(event),
+          onEvent(event) {
+            events.push(event);
+            if (event.what === 'verified') startProbing();
+          },
         });
       },
     );
-    const counts = await probe?.stop();
+    const counts = await probe?.stop(context.signal.aborted ? 250 : undefined);
     summarize(context, request, delivery, events, counts);
     return outcomeOf(request, delivery, events, counts);
   } catch (thrown) {
-    await probe?.stop();
+    // A cancelled run has no time to wait for answers.
+    await probe?.stop(context.signal.aborted ? 250 : undefined);
     throw await withServing(target, thrown);
   }
 }
@@ -355,7 +383,10 @@ async function withServing(target: Target, thrown: unknown): Promise<unknown> {
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
 export async function settleAfter(context: Context, target: Target, inputs: DeliveryInputs): Promise<void> {
   const journal = await peekJournal<LinuxHostRelease>(target.store);
-  if (journal === null || isSettled(journal) || journal.run.id !== target.run.id) return;
+  if (journal === null || journal.run.id !== target.run.id) return;
+  const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
+  // A main step may have died between the end of its release and its entry in the history.
+  if (isSettled(journal) && known) return;
   context.log.warning(
     `The release of ${journal.to.release.version} was left in phase «${journal.phase}»; settling it.`,
   );

@@ -17,7 +17,7 @@ import {
   type Verdict,
 } from '@deploy-actions/judge';
 import type { Baseline, MetricQuery, MetricSource } from '@deploy-actions/metrics';
-import type { Held, Platform } from '@deploy-actions/release-engine';
+import { type Held, isReady, type Platform } from '@deploy-actions/release-engine';
 
 /** A limit with the query that it is held against. */
 export interface Criterion {
@@ -88,9 +88,9 @@ export async function watchWindow(
     baselines.set(criterion, await begin(source, criterion.query, signal));
   }
 
-  const look = async (criterion: Criterion): Promise<Verdict> => {
+  const look = async (criterion: Criterion, atEnd: boolean): Promise<Verdict> => {
     const settings = {
-      atEnd: end.passed(),
+      atEnd,
       minRequests: analysis.minRequests,
       strict: analysis.strict,
       alpha,
@@ -115,9 +115,11 @@ export async function watchWindow(
 
   for (;;) {
     await stillWell();
-    const combined = combine(await Promise.all(criteria.map(look)));
-    const policyDue = analysis.onInconclusive !== 'hold' && end.passed();
-    const decision = settle(combined.outcome, analysis.onInconclusive, deadline.passed() || policyDue);
+    // Asked before looking: a look that began within the window cannot be its last, however long it takes.
+    const atEnd = end.passed();
+    const isLast = deadline.passed() || (atEnd && analysis.onInconclusive !== 'hold');
+    const combined = combine(await Promise.all(criteria.map((criterion) => look(criterion, atEnd))));
+    const decision = settle(combined.outcome, analysis.onInconclusive, isLast);
     if (decision !== 'wait') return { decision, combined, elapsed: end.elapsed() };
     const next = end.passed() ? deadline : end;
     log.progress({
@@ -146,10 +148,32 @@ export async function watchReadiness(
   }
 }
 
-/** Throws when a slot lost an instance: what is not ready must not have traffic. */
-export async function requireReady(platform: Platform, name: string): Promise<void> {
+/** How often, and how far apart in milliseconds, a slot is looked at before it counts as ailing. */
+const looks = 3;
+const betweenLooks = 500;
+
+/**
+ * Throws `unhealthy` when a slot lost an instance: what is not ready must not have traffic. One failed look, or one
+ * late answer of a busy instance, is not enough to take a release back.
+ */
+export async function requireReady(
+  platform: Platform,
+  name: string,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<void> {
+  for (let look = 1; ; look += 1) {
+    try {
+      return await requireReadyNow(platform, name);
+    } catch (thrown) {
+      if (look >= looks) throw thrown;
+      await sleep(betweenLooks, signal, `looking at ${name}`);
+    }
+  }
+}
+
+async function requireReadyNow(platform: Platform, name: string): Promise<void> {
   const slot = (await platform.observe()).find((candidate) => candidate.name === name);
-  if (slot !== undefined && slot.ready >= slot.wanted && slot.wanted > 0) return;
+  if (isReady(slot)) return;
   const reasons = (slot?.instances ?? [])
     .filter((instance) => !instance.ready)
     .map((instance) => `${instance.address}: ${instance.reason ?? 'not ready'}`);

@@ -121,8 +121,8 @@ export const linuxHostInputs = {
     within: 'host',
     required: true,
     description:
-      'The folder with the release. It has to stay for as long as the version may be gone back to.',
-    example: '/srv/helpdesk/releases/${{ github.sha }}',
+      'The folder with the release; `{version}` in it is the version. It has to stay for as long as the version may be gone back to.',
+    example: '/srv/helpdesk/releases/{version}',
     config: 'linux-host.directory',
   },
   command: {

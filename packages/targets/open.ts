@@ -2,7 +2,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Context } from '@deploy-actions/action-kit';
-import { DeployError, formatDuration, type Log, orUndefinedIfMissing } from '@deploy-actions/core';
+import {
+  DeployError,
+  formatDuration,
+  type Log,
+  orUndefinedIfMissing,
+  replaceFile,
+} from '@deploy-actions/core';
 import { createLinuxHost, type LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   acquireLease,
@@ -15,7 +21,6 @@ import {
   type StateStore,
   thisProcess,
 } from '@deploy-actions/release-engine';
-import { replaceFile } from '@deploy-actions/proxy';
 import { createEmbeddedProxy, createNginx } from '@deploy-actions/routers';
 import { type DeliveryInputs, type LinuxHostInputs, parsePortRange, type TargetInputs } from './inputs.ts';
 
@@ -170,7 +175,7 @@ export function linuxHostRelease(inputs: LinuxHostInputs): LinuxHostRelease {
   if (portRange === undefined) throw new DeployError('invalid_input', 'port-range is not a range.');
   return {
     version: inputs.version,
-    directory: inputs.directory,
+    directory: inputs.directory.replaceAll('{version}', inputs.version),
     command: inputs.command,
     environment: inputs.env ?? {},
     instances: inputs.instances,

@@ -1,0 +1,110 @@
+import { DeployError, digestOf } from '@deploy-actions/core';
+import type { HistoryEntry, Release } from '@deploy-actions/release-engine';
+import { describe, expect, it } from 'vitest';
+import { rollbackTarget } from './target.ts';
+
+let count = 0;
+function entry(version: string, changes: Partial<HistoryEntry> = {}): HistoryEntry {
+  count += 1;
+  const release: Release = { version };
+  return {
+    id: `release-${count}`,
+    release,
+    revision: digestOf(release),
+    slot: 'blue',
+    strategy: 'blue-green',
+    result: 'serving',
+    reason: null,
+    reasonCode: null,
+    fled: null,
+    at: '2000-01-01T00:00:00Z',
+    run: { id: '1', url: '', actor: '' },
+    ...changes,
+  };
+}
+
+const takenBack = (version: string, reasonCode: HistoryEntry['reasonCode']) =>
+  entry(version, { result: 'taken-back', reasonCode, reason: `because of ${reasonCode}` });
+const fleeing = (from: string, to: string) =>
+  entry(to, { strategy: 'rollback', fled: digestOf({ version: from }) });
+
+function target(history: HistoryEntry[], serving: string | null, version = 'previous'): string {
+  const revision = serving === null ? null : digestOf({ version: serving });
+  return rollbackTarget(history, revision, version).release.version;
+}
+
+function refusal(history: HistoryEntry[], serving: string | null, version = 'previous'): DeployError {
+  try {
+    rollbackTarget(history, serving === null ? null : digestOf({ version: serving }), version);
+  } catch (thrown) {
+    if (thrown instanceof DeployError) return thrown;
+  }
+  throw new Error('not refused');
+}
+
+describe('the previous version', () => {
+  it('is the last one that served, other than the one that serves', () => {
+    expect(target([entry('1'), entry('2'), entry('3')], '3')).toBe('2');
+    expect(target([entry('1'), entry('2')], '1')).toBe('2');
+    expect(target([entry('1'), entry('2')], null)).toBe('2');
+  });
+
+  it('is never one that failed or was fled from', () => {
+    for (const reasonCode of ['start_failed', 'not_ready', 'unhealthy', 'limit_exceeded'] as const) {
+      expect(target([entry('1'), takenBack('2', reasonCode), entry('3')], '3')).toBe('1');
+    }
+    expect(target([entry('1'), entry('2'), entry('3'), fleeing('3', '2')], '2')).toBe('1');
+  });
+
+  it('may be one whose release or rollback was only interrupted', () => {
+    for (const reasonCode of ['cancelled', 'unfinished_release', 'router_unverified'] as const) {
+      expect(target([entry('1'), entry('2'), takenBack('1', reasonCode)], '2')).toBe('1');
+    }
+  });
+
+  it('is not one that never served, interrupted or not', () => {
+    expect(target([entry('1'), takenBack('2', 'cancelled'), entry('3')], '3')).toBe('1');
+  });
+
+  it('may be one that was fled from and has served since', () => {
+    const history = [entry('1'), entry('2'), fleeing('2', '1'), entry('2'), entry('3')];
+    expect(target(history, '3')).toBe('2');
+  });
+
+  it('does not lead in circles', () => {
+    // 3 → 2 → 1, and from there nowhere.
+    const history = [entry('1'), entry('2'), entry('3'), fleeing('3', '2'), fleeing('2', '1')];
+    expect(refusal(history, '1').reasonCode).toBe('version_not_found');
+  });
+
+  it('is refused, with what is known, where there is none', () => {
+    for (const history of [[], [entry('1')], [entry('1'), takenBack('2', 'not_ready')]]) {
+      expect(refusal(history, '1')).toMatchObject({ reasonCode: 'version_not_found' });
+    }
+    expect(refusal([entry('1')], '1').remedy).toContain('Known versions: 1');
+    expect(refusal([], null).remedy).toContain('Known versions: none');
+  });
+});
+
+describe('a named version', () => {
+  it('is the newest release of that name', () => {
+    const older = entry('1');
+    const newer = { ...entry('1'), revision: 'sha256:other' };
+    expect(rollbackTarget([older, newer, entry('2')], null, '1')).toBe(newer);
+  });
+
+  it('may be one that was fled from: whoever names it means it', () => {
+    expect(target([entry('1'), entry('2'), fleeing('2', '1')], '1', '2')).toBe('2');
+  });
+
+  it('is refused when it failed, and says why', () => {
+    const failure = refusal([entry('1'), takenBack('2', 'limit_exceeded')], '1', '2');
+    expect(failure.reasonCode).toBe('version_not_found');
+    expect(failure.message).toContain('because of limit_exceeded');
+    expect(failure.remedy).toContain('release it anew');
+  });
+
+  it('is refused when it was never released', () => {
+    expect(refusal([entry('1'), entry('2')], '2', '9').remedy).toBe('Known versions: 2, 1.');
+  });
+});
