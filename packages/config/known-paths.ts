@@ -21,6 +21,7 @@ export const knownPaths: readonly string[] = [
   'database.backup',
   'database.backup-directory',
   'database.directory',
+  'database.env-file',
   'database.lock-timeout',
   'database.migrator',
   'database.on-unsafe',

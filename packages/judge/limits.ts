@@ -3,8 +3,15 @@ import type { Series } from '@deploy-actions/metrics';
 import { confidenceInterval, mixtureAround } from './confidence-sequence.ts';
 import { quantileOf, requestsOver } from './histogram.ts';
 import { asObserved } from './observed.ts';
-import type { Limit, Observed, Outcome, Settings, Verdict } from './verdict.ts';
-import type { ErrorRateFindings, ResponseTimeFindings } from './verdict.ts';
+import type {
+  ErrorRateFindings,
+  Limit,
+  Observed,
+  Outcome,
+  ResponseTimeFindings,
+  Settings,
+  Verdict,
+} from './verdict.ts';
 import { wordsFor } from './words.ts';
 
 /**

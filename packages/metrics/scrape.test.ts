@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { fetchText } from './http-text.ts';
-import type { MetricQuery } from './port.ts';
+import type { Baseline, MetricQuery } from './port.ts';
 import { createMetricSource, type MetricSourceConfig } from './registry.ts';
 import { createScrape } from './scrape.ts';
 
@@ -75,7 +75,7 @@ function histogram(slot: string, counts: [number, number, number], bound = '1.0'
 async function between(first: string, second: string | RequestListener, query: MetricQuery = ratio) {
   const { served } = await endpoint(first);
   const source = scrapeOf(served.url);
-  const baseline = JSON.parse(JSON.stringify(await source.begin(query, never)));
+  const baseline = JSON.parse(JSON.stringify(await source.begin(query, never))) as Baseline;
   served.answer = second;
   return source.series(query, baseline, never);
 }

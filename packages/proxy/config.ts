@@ -8,10 +8,11 @@ import {
   isRecord,
   messageOf,
   orUndefinedIfMissing,
+  createFile,
+  replaceFile,
 } from '@deploy-actions/core';
 import type { Target } from '@deploy-actions/release-engine';
 import { parseAddress } from './address.ts';
-import { createFile, replaceFile } from './atomic-file.ts';
 import { parseTargets, problemsOfTargets } from './targets.ts';
 
 const schema = 1;

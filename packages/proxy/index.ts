@@ -1,6 +1,5 @@
 export * from './address.ts';
 export type { ProxyState } from './admin.ts';
-export * from './atomic-file.ts';
 export * from './client.ts';
 export {
   configPath,

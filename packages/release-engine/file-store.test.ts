@@ -146,7 +146,7 @@ describe('compare-and-swap', () => {
     for (const racer of racers) racer.begin();
     const results = await Promise.all(racers.map(({ ended }) => ended));
     expect(results.map(({ stderr }) => stderr).join('')).toBe('');
-    const won = results.flatMap(({ stdout }): number[] => JSON.parse(stdout));
+    const won = results.flatMap(({ stdout }) => JSON.parse(stdout) as number[]);
     expect(won.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 * rounds }, (_, at) => at + 1));
     // Every document was built on the one before it, so the last one has all of them.
     const { value, version } = await createFileStore(directory).read('race');

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -165,6 +166,26 @@ describe('ensureRunning', () => {
     });
     await writeFile(configPath(stateDirectory), '{');
     await expect(router.read()).rejects.toMatchObject({ reasonCode: 'state_corrupt' });
+  });
+
+  test.each(['verify', 'drain'] as const)('%s starts a proxy again that ended meanwhile', async (method) => {
+    const { router, pid } = await forTest();
+    const application = createHttpServer((_request, response) => response.end('ok')).listen(0, '127.0.0.1');
+    onTestFinished(() => void application.close());
+    await once(application, 'listening');
+    const { port } = application.address() as AddressInfo;
+    const targets = [{ slot: 'blue', weight: 100, addresses: [`127.0.0.1:${port}`] }];
+    await router.ensureRunning(fence(), never);
+    const traffic = await router.apply(targets, (await router.read()).version, fence());
+    const killed = await pid();
+    process.kill(killed, 'SIGKILL');
+    const outcome =
+      method === 'verify'
+        ? await router.verify(traffic, deadlineIn(10_000), never)
+        : await router.drain('green', deadlineIn(10_000), never);
+    expect(outcome).toMatchObject(method === 'verify' ? { matches: true } : { complete: true, inFlight: 0 });
+    expect(await pid()).not.toBe(killed);
+    expect(await router.read()).toEqual(traffic);
   });
 
   test('a verify where no proxy runs says so', async () => {

@@ -60,6 +60,8 @@ export function createEmbeddedProxy(options: EmbeddedProxyOptions): EmbeddedProx
   const stateDirectory = resolve(options.stateDirectory);
   const { log, verifyPath } = options;
   const admin = adminClient(stateDirectory);
+  /** The fence of the run, once it has begun to write. */
+  let holder: Fence | undefined;
 
   async function running(signal: AbortSignal): Promise<ProxyState | undefined> {
     try {
@@ -96,6 +98,16 @@ export function createEmbeddedProxy(options: EmbeddedProxyOptions): EmbeddedProx
       await fence.check();
       accepted(await admin.raiseFence(fence.token, { signal }));
     }
+    holder = fence;
+  }
+
+  /** Starts again a proxy that ended while this run is at work: nobody else does, and nothing is served until then. */
+  async function revive(signal: AbortSignal): Promise<void> {
+    if (holder === undefined || (await running(signal)) !== undefined) return;
+    log.warning(
+      `The proxy in ${stateDirectory} has ended; it is started again with the traffic that it had.`,
+    );
+    await ensureRunning(holder, signal);
   }
 
   async function start(signal: AbortSignal): Promise<ProxyState> {
@@ -203,11 +215,21 @@ export function createEmbeddedProxy(options: EmbeddedProxyOptions): EmbeddedProx
         return { matches: false, answers: {}, detail: `no proxy was ever started in ${stateDirectory}` };
       }
       const probe = proxyProbe(config, verifyPath);
-      return verifyByProbes({ traffic, probe, sampled: false, deadline, signal, log });
+      await revive(signal);
+      return verifyByProbes({
+        traffic,
+        probe,
+        sampled: false,
+        deadline,
+        signal,
+        log,
+        mend: () => revive(signal),
+      });
     },
 
     async drain(slot, deadline, signal) {
       const what = `requests in flight to ${slot} to end`;
+      await revive(signal);
       let inFlight = 0;
       do {
         // In rounds, so that the wait is seen.

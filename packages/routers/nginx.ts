@@ -14,8 +14,9 @@ import {
   sleep,
   type Log,
   type ProcessResult,
+  replaceFile,
 } from '@deploy-actions/core';
-import { parseAddress, problemsOfTargets, replaceFile } from '@deploy-actions/proxy';
+import { parseAddress, problemsOfTargets } from '@deploy-actions/proxy';
 import type { Capabilities, Fence, Router, Target, Traffic } from '@deploy-actions/release-engine';
 import { exclusively } from './exclusive.ts';
 import {

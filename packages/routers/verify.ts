@@ -15,6 +15,8 @@ export interface Verification {
   deadline: Deadline;
   signal: AbortSignal;
   log: Log;
+  /** Called after a round that did not follow the traffic: what can be done about it is done before the next. */
+  mend?(): Promise<void>;
 }
 
 const fewest = 20;
@@ -49,6 +51,7 @@ export async function verifyByProbes(verification: Verification): Promise<Observ
       detail: last.detail,
     });
     if (last.matches) break;
+    await verification.mend?.();
     await sleep(Math.min(pause, deadline.remaining()), signal, 'verifying the traffic');
   }
   return last;

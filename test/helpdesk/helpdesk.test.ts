@@ -81,7 +81,7 @@ async function serve(of: Release, overrides: Record<string, string> = {}): Promi
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';
-  child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const origin = `http://127.0.0.1:${port}`;
   const instance: Instance = {
@@ -125,7 +125,7 @@ async function call(
     headers: { authorization: `Bearer ${token}`, ...options.headers },
     ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
   });
-  return { status: answer.status, headers: answer.headers, json: (await answer.json()) as unknown };
+  return { status: answer.status, headers: answer.headers, json: await answer.json() };
 }
 
 /** The value of one time series; undefined if it is not there. */

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { DeployError } from '@deploy-actions/core';
-import { runProcess } from '@deploy-actions/core';
+import { DeployError, runProcess } from '@deploy-actions/core';
 
 /** The DeployError that a promise is rejected with; anything else is an error of the test. */
 export async function failure(promise: Promise<unknown>): Promise<DeployError> {

@@ -15,7 +15,7 @@ import type { LinuxHostRelease } from './release.ts';
 
 const held: Fence = { token: 1, check: async () => {} };
 const linuxHostModule = new URL('./linux-host.ts', import.meta.url).href;
-const killAtMutation = new URL('../../../test/support/kill-at-mutation.ts', import.meta.url).href;
+const crash = new URL('../../../test/support/crash.mjs', import.meta.url).href;
 
 /** The application of these tests: its behaviour is an argument, its port and version come as the platform gives them. */
 const application = `
@@ -135,18 +135,17 @@ platformConformance('linux-host', async () => {
             stateDir: ${JSON.stringify(stateDir)}, slots: ['blue', 'green'], log: silentLog, supervisor: 'process',
           });
           await platform.deploy(${JSON.stringify(slot)}, ${JSON.stringify(one)}, { token: 1, check: async () => {} });`;
-        const child = spawn(
-          process.execPath,
-          ['--import', killAtMutation, '--input-type=module', '-e', script],
-          { env: { ...process.env, KILL_AT: `after:${change}` }, stdio: ['ignore', 'ignore', 'inherit'] },
-        );
+        const child = spawn(process.execPath, ['--import', crash, '--input-type=module', '-e', script], {
+          env: { ...process.env, CRASH_AT: String(change), CRASH_WHEN: 'after' },
+          stdio: ['ignore', 'ignore', 'inherit'],
+        });
         child.once('error', reject);
         child.once('exit', (code, signal) => {
           if (signal === 'SIGKILL' || code === 0) resolve(signal === 'SIGKILL');
           else reject(new Error(`exit code ${code}`));
         });
       }),
-    killStride: 3,
+    killStride: 5,
     dispose: cleanUp,
   };
 });

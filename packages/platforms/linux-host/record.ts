@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeployError, isRecord, orUndefinedIfMissing } from '@deploy-actions/core';
+import { DeployError, isRecord, orUndefinedIfMissing, replaceFile, syncFolder } from '@deploy-actions/core';
 import type { ProcessId } from './processes.ts';
 import type { LinuxHostRelease } from './release.ts';
 
@@ -58,30 +57,12 @@ export async function writeRecord(folder: string, slot: string, record: SlotReco
   for (const name of await readdir(folder)) {
     if (name.startsWith(`${slot}.json.`)) await rm(join(folder, name), { force: true });
   }
-  const temporary = `${fileOf(folder, slot)}.${randomUUID()}`;
-  const file = await open(temporary, 'wx', 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify({ schema, record }, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, fileOf(folder, slot));
-  await syncFolder(folder);
+  await replaceFile(fileOf(folder, slot), `${JSON.stringify({ schema, record }, null, 2)}\n`);
 }
 
 export async function removeRecord(folder: string, slot: string): Promise<void> {
   await rm(fileOf(folder, slot), { force: true });
   await syncFolder(folder);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function fileOf(folder: string, slot: string): string {

@@ -1,0 +1,107 @@
+// npm run check [-- --json FILE]: everything about the repository that can be said without running it. All checks run, all
+// failures are shown.
+import { existsSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { overBudget } from './build/budget.ts';
+import { differences, readTree } from './build/tree.ts';
+import { distTree } from './build.ts';
+import { failureOf } from './check/command.ts';
+import { findKeptOut } from './check/kept-out.ts';
+import { actionlint, type Tool, zizmor } from './check/tools.ts';
+import { staleFiles } from './gen.ts';
+
+const root = join(import.meta.dirname, '..');
+
+/** Failures; none when all is well. */
+type Check = () => Promise<string[]>;
+
+function program(name: string, ...args: string[]): Check {
+  return () => failureOf(join(root, 'node_modules/.bin', name), args, { cwd: root });
+}
+
+async function workflows(): Promise<string[]> {
+  const folders = ['.github/workflows', 'dist/.github/workflows', 'workflows-examples'].filter((path) =>
+    existsSync(join(root, path)),
+  );
+  const files = await Promise.all(
+    folders.map(async (folder) =>
+      (await readdir(join(root, folder), { recursive: true })).map((path) => join(folder, path)),
+    ),
+  );
+  return files
+    .flat()
+    .filter((path) => /\/workflows\/[^/]+\.ya?ml$/.test(path))
+    .toSorted();
+}
+
+async function withTool(tool: Tool, ...args: string[]): Promise<string[]> {
+  return 'failure' in tool ? [tool.failure] : failureOf(tool.path, args, { cwd: root });
+}
+
+const checks: Record<string, Check> = {
+  types: program('tsc', '--noEmit', '-p', '.'),
+  lint: program('oxlint', '--type-aware', '--deny-warnings', '--format', 'unix'),
+  format: program('prettier', '--check', '--log-level', 'warn', '.'),
+  generated: async () =>
+    [...(await staleFiles()).keys()].map(
+      (path) => `${path} is not what the definitions say; renew it with: npm run gen`,
+    ),
+  dist: async () => {
+    const wanted = await distTree();
+    const different = differences(await readTree(join(root, 'dist')), wanted);
+    return [...different.map((what) => `dist/${what}; renew it with: npm run build`), ...overBudget(wanted)];
+  },
+  actionlint: async () => withTool(await actionlint(), '-no-color', ...(await workflows())),
+  zizmor: async () =>
+    withTool(
+      await zizmor(),
+      '--offline',
+      '--no-progress',
+      '--color',
+      'never',
+      '--quiet',
+      '--config',
+      '.github/zizmor.yml',
+      ...(await workflows()),
+      'dist',
+    ),
+  'kept out': () => findKeptOut(root),
+};
+
+interface Result {
+  name: string;
+  failures: string[];
+  seconds: number;
+}
+
+async function timed(name: string, check: Check): Promise<Result> {
+  const start = performance.now();
+  const failures = await check().catch((thrown: unknown) => [String(thrown)]);
+  return { name, failures, seconds: Number(((performance.now() - start) / 1000).toFixed(1)) };
+}
+
+const results: Result[] = [];
+const queue = Object.entries(checks);
+
+async function work(): Promise<void> {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const result = await timed(...next);
+    results.push(result);
+    console.log(`${result.failures.length === 0 ? 'ok  ' : 'FAIL'} ${result.name} (${result.seconds} s)`);
+    for (const failure of result.failures) console.log(failure.replace(/^/gm, '     '));
+  }
+}
+
+// Most of them wait for a process of their own: two at once keep two cores busy.
+await Promise.all([work(), work()]);
+const failed = results.filter(({ failures }) => failures.length > 0).length;
+const json = process.argv.indexOf('--json');
+if (json >= 0) {
+  const counts = { passed: results.length - failed, failed };
+  await writeFile(
+    process.argv[json + 1] ?? '',
+    `${JSON.stringify({ ...counts, checks: results }, null, 2)}\n`,
+  );
+}
+if (failed > 0) process.exitCode = 1;

@@ -1,0 +1,104 @@
+// An nginx of a test's own: its configuration in a folder, its public server where the test wants it, and everything that
+// the router `nginx` needs to know of it. Installed from the system's packages when this is root.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { silentLog } from '@deploy-actions/core';
+import { createNginx, type NginxOptions } from '@deploy-actions/routers';
+import { until } from './host.ts';
+
+export interface Nginx {
+  readonly options: NginxOptions;
+  /** Inputs of the actions that say where it is. */
+  readonly inputs: Record<string, string>;
+  stop(): Promise<void>;
+}
+
+/** `1.22.1`, or undefined when there is none. */
+export function nginxVersion(): string | undefined {
+  const { status, stderr } = spawnSync('nginx', ['-v'], { encoding: 'utf8' });
+  return status === 0 ? /nginx\/([\d.]+)/.exec(stderr)?.[1] : undefined;
+}
+
+/** Installs Debian's nginx-light as root. Throws with what is missing where that cannot be done. */
+export function requireNginx(): string {
+  const installed = nginxVersion();
+  if (installed !== undefined) return installed;
+  if (process.getuid?.() !== 0)
+    throw new Error('nginx is missing: `apt-get install nginx-light` installs it');
+  // The package must not start its own service.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  for (const args of [
+    ['update', '-q'],
+    ['install', '-qy', '--no-install-recommends', 'nginx-light'],
+  ]) {
+    const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`nginx is missing, and apt-get ${args.join(' ')} failed: ${stderr}`);
+  }
+  const version = nginxVersion();
+  if (version === undefined) throw new Error('nginx-light was installed, but nginx does not run');
+  return version;
+}
+
+/** Starts it in a new folder; its server at `address` (`127.0.0.1:PORT`) passes everything to the upstream `app`. */
+export async function startNginx(folder: string, address: string): Promise<Nginx> {
+  await mkdir(folder);
+  // Its workers are another user's.
+  await chmod(folder, 0o755);
+  const configFile = join(folder, 'nginx.conf');
+  const options: NginxOptions = {
+    upstreamFile: join(folder, 'upstream.conf'),
+    upstreamName: 'app',
+    configFile,
+    prefix: folder,
+    pidFile: join(folder, 'nginx.pid'),
+    verifySocket: join(folder, 'verify.sock'),
+    verifyPath: '/',
+    log: silentLog,
+  };
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  await writeFile(
+    configFile,
+    `daemon off;
+pid ${options.pidFile};
+error_log ${folder}/error.log;
+worker_processes 2;
+events { worker_connections 512; }
+http {
+    access_log off;
+    ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n    ')}
+    include ${options.upstreamFile};
+    server {
+        listen ${address};
+        location / {
+            proxy_pass http://app;
+            proxy_read_timeout 30s;
+        }
+    }
+}
+`,
+  );
+  await (await createNginx(options)).prepare({ token: 0, check: async () => {} });
+  const child = spawn('nginx', ['-p', folder, '-c', configFile, '-e', `${folder}/error.log`], {
+    stdio: 'ignore',
+  });
+  const ended = once(child, 'exit');
+  const hasPid = async () => (await readFile(options.pidFile, 'utf8').catch(() => '')).trim() !== '';
+  await until('nginx to start', hasPid);
+  return {
+    options,
+    inputs: {
+      router: 'nginx',
+      'nginx-upstream-file': options.upstreamFile,
+      'nginx-upstream-name': options.upstreamName,
+      'nginx-command': `nginx -p ${folder} -c ${configFile} -e ${folder}/error.log`,
+      'nginx-pid-file': options.pidFile,
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
