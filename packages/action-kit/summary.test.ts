@@ -112,3 +112,9 @@ describe('markup', () => {
     );
   });
 });
+
+it('shows the title of a folded part as it is', () => {
+  const summary = createSummary();
+  summary.details('SQL of auth.0001_initial <b>', 'x');
+  expect(summary.text()).toContain('<summary>SQL of auth.0001_initial &lt;b&gt;</summary>');
+});

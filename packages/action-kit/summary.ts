@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { escapeMarkdown } from '@deploy-actions/core';
+import { escapeHtml, escapeMarkdown } from '@deploy-actions/core';
 
 export { escapeMarkdown };
 
@@ -41,7 +41,8 @@ export function createSummary(): Summary {
     list: (items) => add(items.map((item) => `- ${item}`).join('\n')),
     chart: (mermaid) => add(codeBlock(mermaid, 'mermaid')),
     details: (title, text) =>
-      add(`<details><summary>${escapeMarkdown(title)}</summary>\n\n${codeBlock(text)}\n\n</details>`),
+      // One HTML block up to the blank line: Markdown's escapes would be shown as they are.
+      add(`<details><summary>${escapeHtml(title)}</summary>\n\n${codeBlock(text)}\n\n</details>`),
     text: () => pieces.join(''),
   };
 }

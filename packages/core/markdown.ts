@@ -9,13 +9,14 @@ export function printable(text: string): string {
   return text.toWellFormed().replace(/\r\n?/g, '\n').replace(unprintable, '\ufffd');
 }
 
+/** Makes any text safe inside an HTML element, where Markdown is not read. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
 /** Makes any text safe inside a table cell or a paragraph: nothing of it is taken for markup. */
 export function escapeMarkdown(text: string): string {
-  return text
-    .replaceAll('\\', '\\\\')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
+  return escapeHtml(text.replaceAll('\\', '\\\\'))
     .replace(/[`*_[\]|~#@]/g, (character) => `\\${character}`)
     .replace(/\r\n?|\n/g, '<br>');
 }

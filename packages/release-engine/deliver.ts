@@ -285,6 +285,27 @@ function unverified<R extends Release>(
 }
 
 /** Makes one effect so. Returns what is sure from then on. */
+/** Has the router look after itself while nothing is written to it. */
+async function tended<R extends Release, T>(
+  { router, log }: DeliveryOptions<R>,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  let look: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    look ??= router
+      .revive?.(signal)
+      .catch((thrown: unknown) => log.warning(`${router.name} could not be seen to: ${messageOf(thrown)}`))
+      .finally(() => (look = undefined));
+  }, tendingInterval);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    await look;
+  }
+}
+
 async function perform<R extends Release>(
   driver: Driver<R>,
   step: Step<R>,
@@ -320,7 +341,8 @@ async function perform<R extends Release>(
       return 'verified';
     }
     case 'hold': {
-      const held = await options.hold({ weight: effect.weight, last: effect.last, journal }, signal);
+      const at = { weight: effect.weight, last: effect.last, journal };
+      const held = await tended(options, signal, () => options.hold(at, signal));
       if (!held.pass) {
         const reason = held.reason ?? { reasonCode: 'internal', message: 'No reason given.', details: [] };
         throw new DeployError(reason.reasonCode, reason.message, { details: reason.details });

@@ -120,6 +120,11 @@ export interface Router {
   apply(targets: Target[], expected: string, fence: Fence): Promise<Traffic>;
   /** Sends requests through the data plane until they follow the traffic, or the deadline passes (`matches: false`). */
   verify(traffic: Traffic, deadline: Deadline, signal: AbortSignal): Promise<Observed>;
+  /**
+   * Called every second while a version is watched: starts again what ended of the data plane, where nobody else does.
+   * Changes no traffic.
+   */
+  revive?(signal: AbortSignal): Promise<void>;
   /** Waits until no request to the slot is in flight, or the deadline passes (`complete: false`). */
   drain(slot: string, deadline: Deadline, signal: AbortSignal): Promise<Drained>;
 }

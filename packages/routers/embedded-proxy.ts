@@ -181,6 +181,7 @@ export function createEmbeddedProxy(options: EmbeddedProxyOptions): EmbeddedProx
     name: 'embedded-proxy',
     capabilities: { weights: true, keepAlive: 'lossless', fencing: 'atomic', drain: true },
     ensureRunning,
+    revive,
 
     /** Reads the proxy's file where it does not run: that is what it serves once it does. Writes nothing. */
     async read() {

@@ -1,0 +1,12 @@
+export * from './access.ts';
+export * from './checks.ts';
+export { createGitHub, type GitHub, type GitHubOptions, type Id } from './client.ts';
+export * from './comments.ts';
+export * from './deployments.ts';
+export { GitHubError, isMissingPermission, type Permission } from './errors.ts';
+export { fitMarkdown } from './markdown.ts';
+export * from './refs.ts';
+export * from './reporting.ts';
+export { brief, patient, type Patience } from './retry.ts';
+export * from './runs.ts';
+export * from './sarif.ts';
