@@ -185,7 +185,7 @@ export function createRefStore(github: GitHub, environment: string): StateStore 
     }
   }
 
-  /** Replaces a document while it is at the expected version. False when it is not. */
+  /** Replaces a document while it is at the expected version; answers the version that it has then. */
   async function change(
     key: string,
     expected: number,

@@ -101,6 +101,25 @@ describe('a release that goes well', () => {
     }
   });
 
+  it('has the router look after itself while a version is watched, and not longer', async () => {
+    const world = await serving();
+    const run = openRun(world);
+    let looks = 0;
+    const revive = () => {
+      looks += 1;
+      return looks === 1 ? Promise.reject(new Error('not now')) : Promise.resolve();
+    };
+    const hold = async (_: unknown, signal: AbortSignal) => {
+      while (looks < 2) await sleep(10, signal, 'watching');
+      return { pass: true };
+    };
+    const options = { ...run.options, hold, router: { ...run.options.router, revive } };
+    await deliver(run.lease, v2, options);
+    expect(weightIn(world, '2')).toBe(100);
+    await sleep(1_100, options.signal, 'looking whether it goes on');
+    expect(looks).toBe(2);
+  });
+
   it('changes nothing when the version serves already', async () => {
     const world = await serving();
     const before = world.changes.length;

@@ -92,6 +92,9 @@ export interface Delivery<R extends Release> {
   drained: boolean;
 }
 
+/** Milliseconds between two looks at the router while a version is watched. */
+const tendingInterval = 1_000;
+
 const defaultCancelBudget = 4_000;
 
 /** Milliseconds in which a version that has traffic has to be ready again before it is taken back. */
@@ -284,7 +287,6 @@ function unverified<R extends Release>(
   );
 }
 
-/** Makes one effect so. Returns what is sure from then on. */
 /** Has the router look after itself while nothing is written to it. */
 async function tended<R extends Release, T>(
   { router, log }: DeliveryOptions<R>,
@@ -306,6 +308,7 @@ async function tended<R extends Release, T>(
   }
 }
 
+/** Makes one effect so. Returns what is sure from then on. */
 async function perform<R extends Release>(
   driver: Driver<R>,
   step: Step<R>,

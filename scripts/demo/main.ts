@@ -44,6 +44,12 @@ function parseOptions(args: string[]): Options {
 }
 
 const started = performance.now();
+let ended = false;
+
+/** A line of progress. What is under way when the demo is interrupted has nothing more to say. */
+function progress(text: string): void {
+  if (!ended) say(text);
+}
 
 function say(text: string): void {
   const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(6);
@@ -101,9 +107,9 @@ function interrupted(): Promise<number> {
 }
 
 async function show(place: Place, options: Options): Promise<number> {
-  const stage = await openStage(place, options.dist, say);
+  const stage = await openStage(place, options.dist, progress);
   const setup = (performance.now() - started) / 1000;
-  const demo = await runDemo(stage, say);
+  const demo = await runDemo(stage, progress);
   const total = (performance.now() - started) / 1000;
   await write(demo, options, { setup, total });
   console.log(`\n${tableOf(demo)}\n`);
@@ -128,6 +134,7 @@ async function main(): Promise<number> {
   } catch (thrown) {
     console.error(thrown instanceof Error ? (thrown.stack ?? thrown.message) : thrown);
   }
+  ended = true;
   if (code > 128) say('interrupted: cleaning up');
   const left = await place.clear();
   for (const { pid, command } of left) console.error(`still running: ${pid} ${command}`);

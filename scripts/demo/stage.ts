@@ -60,9 +60,14 @@ export async function makePlace(): Promise<Place> {
   return {
     root,
     async clear() {
-      await endProcessesWith(root);
-      await rm(root, { recursive: true, force: true, maxRetries: 3 });
-      return processesWith(root);
+      // More than once, for what was under way when the demo was interrupted may start something yet.
+      for (let attempt = 1; ; attempt += 1) {
+        await endProcessesWith(root);
+        await delay(100);
+        await rm(root, { recursive: true, force: true, maxRetries: 3 });
+        const left = await processesWith(root);
+        if (left.length === 0 || attempt === 10) return left;
+      }
     },
   };
 }
