@@ -19,7 +19,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     inputs,
     wanted: {
       strategy: 'blue-green',
-      release: linuxHostRelease(inputs),
+      release: linuxHostRelease(inputs, context),
       weights: [100],
       keepPrevious: inputs['keep-previous'],
     },

@@ -25,7 +25,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     inputs,
     wanted: {
       strategy: 'canary',
-      release: linuxHostRelease(inputs),
+      release: linuxHostRelease(inputs, context),
       weights: [...inputs.weights.filter((weight) => weight < 100), 100],
       keepPrevious: inputs['keep-previous'],
     },

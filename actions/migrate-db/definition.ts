@@ -50,7 +50,7 @@ export const definition = defineAction({
     env: {
       kind: 'map',
       description:
-        "Environment variables of the application's commands, one `NAME=value` a line, beside the step's own `env`. Values are masked in the log.",
+        "Environment variables of the application's commands, one `NAME=value` a line, beside the step's own `env`. Secrets among them are masked in the log.",
       example: 'DATABASE_URL=${{ secrets.DATABASE_URL }}',
     },
     'env-file': {

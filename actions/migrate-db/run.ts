@@ -5,6 +5,7 @@ import {
   formatDuration,
   orUndefinedIfMissing,
   parseEnvironmentLines,
+  secretsOf,
 } from '@deploy-actions/core';
 import {
   backUp,
@@ -271,8 +272,8 @@ async function migrate(
 }
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
-  for (const value of Object.values(inputs.env ?? {})) context.mask(value);
   const environment = await applicationEnvironment(inputs, context);
+  for (const secret of secretsOf(environment)) context.mask(secret);
   const migrator = openMigrator(inputs, context, environment);
   const known: Known = { findings: [], states: [] };
   try {

@@ -27,3 +27,28 @@ export function parseEnvironmentLines(text: string): EnvironmentLines {
   }
   return { values: Object.fromEntries(values) };
 }
+
+/**
+ * The secrets among the values: those of variables whose name says so, and passwords inside URLs. Longest first, so that
+ * none is left half hidden when another is a part of it; one of under 4 letters would hide nothing.
+ */
+export function secretsOf(environment: Record<string, string>): string[] {
+  const secrets = new Set<string>();
+  for (const [name, value] of Object.entries(environment)) {
+    if (/pass|secret|token|key|credential|auth|dsn|private|cookie|salt/i.test(name)) secrets.add(value);
+    const password = /^[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:([^/\s@]+)@/i.exec(value)?.[1];
+    if (password !== undefined)
+      for (const secret of [value, password, decoded(password)]) secrets.add(secret);
+  }
+  return [...secrets]
+    .filter((secret) => secret.length >= 4 && !/^(?:true|false|none|null)$/i.test(secret))
+    .toSorted((a, b) => b.length - a.length);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

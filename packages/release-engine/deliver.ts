@@ -559,7 +559,7 @@ async function deliverWithin<R extends Release>(
     const goOn = { ...settleWith(found, revision), run };
     driver.event('note', `Found ${found.to.release.version} unfinished (${found.phase}).`);
     options.log.warning(
-      `Found the release of ${found.to.release.version} unfinished in phase «${found.phase}»; now ${goOn.phase}.`,
+      `Found the release of ${found.to.release.version} unfinished in phase «${found.phase}»; ${goOn.phase === found.phase ? 'going on from there' : `now ${goOn.phase}`}.`,
     );
     await journal.write(goOn);
     const ended = await drive(driver);

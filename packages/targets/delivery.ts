@@ -136,6 +136,7 @@ function summarize(
       ],
     );
   }
+  if (events.length === 0) return;
   summary.details(
     'What happened, and when',
     events

@@ -8,6 +8,7 @@ import {
   type Log,
   orUndefinedIfMissing,
   replaceFile,
+  secretsOf,
 } from '@deploy-actions/core';
 import { createLinuxHost, type LinuxHostRelease } from '@deploy-actions/platforms';
 import {
@@ -170,7 +171,8 @@ export async function withLease<T>(
   }
 }
 
-export function linuxHostRelease(inputs: LinuxHostInputs): LinuxHostRelease {
+export function linuxHostRelease(inputs: LinuxHostInputs, context: Context): LinuxHostRelease {
+  for (const secret of secretsOf(inputs.env ?? {})) context.mask(secret);
   const portRange = parsePortRange(inputs['port-range']);
   if (portRange === undefined) throw new DeployError('invalid_input', 'port-range is not a range.');
   return {

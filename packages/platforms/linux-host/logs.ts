@@ -1,5 +1,5 @@
 import { open, rename } from 'node:fs/promises';
-import { orUndefinedIfMissing } from '@deploy-actions/core';
+import { orUndefinedIfMissing, secretsOf } from '@deploy-actions/core';
 
 const tailBytes = 16_384;
 
@@ -25,26 +25,8 @@ export async function tailOf(file: string, lines = 20): Promise<string[]> {
   }
 }
 
-/**
- * Hides the values of an environment's secrets from text that an application wrote: those of variables with a name
- * that says so, and passwords inside URLs.
- */
+/** Hides the secrets of an environment from text that an application wrote. */
 export function redactor(environment: Record<string, string>): (text: string) => string {
-  const secrets: string[] = [];
-  for (const [name, value] of Object.entries(environment)) {
-    if (/pass|secret|token|key|credential|auth|dsn|private|cookie|salt/i.test(name)) secrets.push(value);
-    const password = /^[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:([^/\s@]+)@/i.exec(value)?.[1];
-    if (password !== undefined) secrets.push(value, password, decoded(password));
-  }
-  // Longest first, so that no secret is left half when another is a part of it. One of under 4 letters hides nothing.
-  const sorted = secrets.filter((secret) => secret.length >= 4).toSorted((a, b) => b.length - a.length);
-  return (text) => sorted.reduce((result, secret) => result.replaceAll(secret, '***'), text);
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  const secrets = secretsOf(environment);
+  return (text) => secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
 }

@@ -12,6 +12,7 @@ describe('failingChecks', () => {
     ['{"checks":{"db:time":[{"status":"pass"},{"status":"fail"}],"cpu":[{"status":"warn"}]}}', ['db:time']],
     ['{"database":false,"cache":true,"version":"1.2"}', ['database']],
     ['{"Cache backend":"working"}', []],
+    ['{"checks":{"redis":{"status":"disabled"},"index":{"status":"unhealthy"}}}', ['index']],
     ['{"status":"unhealthy"}', []],
     ['{"checks":null}', []],
     ['[1]', []],

@@ -117,7 +117,7 @@ function answerOf(status: number, body: string): Answer {
   };
 }
 
-const good = new Set(['ok', 'pass', 'passing', 'up', 'healthy', 'working', 'warn']);
+const good = new Set(['ok', 'pass', 'passing', 'up', 'healthy', 'working', 'warn', 'disabled', 'skipped']);
 
 /**
  * Names of the failing checks of a JSON health body: entries of `checks`, `components`, `dependencies`, `details` or,
