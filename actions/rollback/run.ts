@@ -1,13 +1,41 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
 import { digestOf } from '@deploy-actions/core';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
-import { isSettled, peekJournal, readHistory, servingOf } from '@deploy-actions/release-engine';
-import { openTarget, requireReady, runDelivery, settleAfter, watchReadiness } from '@deploy-actions/targets';
+import {
+  type HistoryEntry,
+  isSettled,
+  peekJournal,
+  readHistory,
+  servingOf,
+} from '@deploy-actions/release-engine';
+import {
+  openTarget,
+  requireReady,
+  runDelivery,
+  settleAfter,
+  type Target,
+  watchReadiness,
+  withServing,
+} from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 import { rollbackTarget } from './target.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
+
+/** Says what serves when there is nothing to go back to. */
+async function choose(
+  target: Target,
+  history: HistoryEntry<LinuxHostRelease>[],
+  serving: LinuxHostRelease | null,
+  version: string,
+): Promise<LinuxHostRelease> {
+  try {
+    return rollbackTarget(history, serving === null ? null : digestOf(serving), version).release;
+  } catch (thrown) {
+    throw await withServing(target, thrown);
+  }
+}
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const target = await openTarget(inputs, context);
@@ -23,8 +51,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   const release =
     origin !== null && inputs.version === 'previous'
       ? origin.release
-      : rollbackTarget(history, serving === undefined ? null : digestOf(serving.release), inputs.version)
-          .release;
+      : await choose(target, history, serving?.release ?? null, inputs.version);
   context.log.info(`Going back to ${release.version}.`);
   return runDelivery(context, {
     target,

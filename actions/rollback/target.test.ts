@@ -81,8 +81,8 @@ describe('the previous version', () => {
     for (const history of [[], [entry('1')], [entry('1'), takenBack('2', 'not_ready')]]) {
       expect(refusal(history, '1')).toMatchObject({ reasonCode: 'version_not_found' });
     }
-    expect(refusal([entry('1')], '1').remedy).toContain('Known versions: 1');
-    expect(refusal([], null).remedy).toContain('Known versions: none');
+    expect(refusal([entry('1')], '1').remedy).toContain('Versions that can be named: 1.');
+    expect(refusal([], null).remedy).toContain('No version can be gone back to');
   });
 });
 
@@ -105,6 +105,6 @@ describe('a named version', () => {
   });
 
   it('is refused when it was never released', () => {
-    expect(refusal([entry('1'), entry('2')], '2', '9').remedy).toBe('Known versions: 2, 1.');
+    expect(refusal([entry('1'), entry('2')], '2', '9').remedy).toBe('Versions that can be named: 2, 1.');
   });
 });

@@ -20,9 +20,13 @@ function lastWordOn<R extends Release>(
   return undefined;
 }
 
-function listOf<R extends Release>(history: HistoryEntry<R>[]): string {
-  const versions = [...new Set(history.toReversed().map((entry) => entry.release.version))];
-  return versions.length === 0 ? 'none' : versions.slice(0, 10).join(', ');
+/** What can be named, newest first. */
+function choices<R extends Release>(history: HistoryEntry<R>[]): string {
+  const fit = history.filter((entry) => lastWordOn(history, entry.revision)?.word !== 'failed');
+  const versions = [...new Set(fit.toReversed().map((entry) => entry.release.version))];
+  return versions.length === 0
+    ? 'No version can be gone back to: release one anew.'
+    : `Versions that can be named: ${versions.slice(0, 10).join(', ')}.`;
 }
 
 /**
@@ -40,13 +44,13 @@ export function rollbackTarget<R extends Release>(
     );
     if (found !== undefined) return found;
     throw new DeployError('version_not_found', 'There is no earlier version that served and did not fail.', {
-      remedy: `Known versions: ${listOf(history)}. Release one of them anew, or name it by \`version\`.`,
+      remedy: choices(history),
     });
   }
   const named = history.findLast((entry) => entry.release.version === version);
   if (named === undefined) {
     throw new DeployError('version_not_found', `Version ${version} was never released here.`, {
-      remedy: `Known versions: ${listOf(history)}.`,
+      remedy: choices(history),
     });
   }
   const last = lastWordOn(history, named.revision);
@@ -54,7 +58,7 @@ export function rollbackTarget<R extends Release>(
     throw new DeployError(
       'version_not_found',
       `Version ${version} was taken back when it was released (${last.reason ?? 'no reason kept'}); it is no version to go back to.`,
-      { remedy: `Known versions: ${listOf(history)}. To try it again, release it anew.` },
+      { remedy: `${choices(history)} To try ${version} again, release it anew.` },
     );
   }
   return named;

@@ -68,8 +68,10 @@ function trafficChart(delivery: HostDelivery): string {
   const { journal, serving } = delivery;
   const lines = ['flowchart LR', '  clients(["clients"])'];
   const known = new Map<string, string>();
-  if (journal?.from) known.set(journal.from.slot, journal.from.release.version);
-  if (journal !== null) known.set(journal.to.slot, journal.to.release.version);
+  // What was stopped is not there any more.
+  if (journal?.phase === 'finished' && journal.from !== null && journal.keepPrevious) {
+    known.set(journal.from.slot, journal.from.release.version);
+  }
   for (const { slot, release } of serving) known.set(slot, release.version);
   for (const [slot, version] of known) {
     const weight = serving.find((entry) => entry.slot === slot)?.weight ?? 0;
@@ -86,6 +88,7 @@ function weightChart(slot: string, events: DeliveryEvent[]): string | undefined 
   const seconds = steps.map((event) => `"${(event.at / 1_000).toFixed(1)} s"`);
   const weights = steps.map((event) => event.weights?.[slot] ?? 0);
   return [
+    '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2da44e"}}}}%%',
     'xychart-beta',
     '  title "Share of the new version"',
     `  x-axis [${seconds.join(', ')}]`,
@@ -359,7 +362,7 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
 }
 
 /** Says what is serving now, whatever went wrong. */
-async function withServing(target: Target, thrown: unknown): Promise<unknown> {
+export async function withServing(target: Target, thrown: unknown): Promise<unknown> {
   if (!(thrown instanceof DeployError)) return thrown;
   try {
     const [slots, traffic] = await Promise.all([target.platform.observe(), target.router.read()]);

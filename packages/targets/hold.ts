@@ -187,10 +187,13 @@ async function requireReadyNow(platform: Platform, name: string): Promise<void> 
 /** A window's result in the words of a release. */
 export function heldBy(result: WindowResult, weight: number): Held {
   if (result.decision === 'pass') return { pass: true };
-  const why = result.combined.words.join(' ');
+  const { combined } = result;
+  // What held is in the summary's table; the reason is what did not.
+  const blamed = combined.verdicts.filter(({ outcome }) => outcome === combined.outcome);
+  const why = blamed.map(({ words }) => words).join(' ') || combined.words.join(' ');
   const message =
     result.decision === 'fail'
       ? `At ${weight} % after ${formatDuration(result.elapsed)}: ${why}`
       : `No verdict at ${weight} % after ${formatDuration(result.elapsed)}: ${why}`;
-  return { pass: false, reason: { reasonCode: result.combined.reasonCode, message, details: [] } };
+  return { pass: false, reason: { reasonCode: combined.reasonCode, message, details: [] } };
 }
