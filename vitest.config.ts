@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['{actions,packages,scripts,test}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'test/load/**', 'test/chaos/**'],
+    // Most of the time is spent waiting for processes, not computing.
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 120_000,
   },
