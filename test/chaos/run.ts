@@ -158,6 +158,7 @@ const { values: options } = parseArgs({
 
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const open = new Set<Stage>();
+const ending = endHostsOnSignals();
 const isBad = ({ problems }: CaseResult) => problems.length > 0;
 
 function groupNamed(name: string): Group {
@@ -215,6 +216,7 @@ async function runGroup(name: string, lanes: number, every: number): Promise<Gro
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       if (cases.filter(isBad).length >= enough) break;
       const result = await group.run(stage, next, number);
+      if (ending.aborted) return;
       cases.push(result);
       if (!isBad(result)) continue;
       tellBad(name, result, mutations);
@@ -274,6 +276,7 @@ async function main(): Promise<number> {
   const results: GroupResult[] = [];
   for (const name of options.group.split(',')) {
     results.push(await runGroup(name, Number(options.lanes), Number(options.every)));
+    if (ending.aborted) return 130;
   }
   say(`\n${table(results)}`);
   if (options.json !== undefined) {
@@ -283,7 +286,6 @@ async function main(): Promise<number> {
   return results.some(({ cases }) => cases.some(isBad)) ? 1 : 0;
 }
 
-endHostsOnSignals();
 try {
   process.exitCode = await main();
 } finally {

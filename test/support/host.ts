@@ -64,13 +64,16 @@ export interface Host {
 
 const open = new Set<Host>();
 
-/** Ctrl-C, or a runner's cancel, ends every host before this process. */
-export function endHostsOnSignals(): void {
+/** Ctrl-C, or a runner's cancel, ends every host before this process. The result is aborted then: what fails after it is no finding. */
+export function endHostsOnSignals(): AbortSignal {
+  const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
+      ending.abort();
       void Promise.allSettled([...open].map((host) => host.end())).then(() => process.exit(130));
     });
   }
+  return ending.signal;
 }
 
 const application = new URL('static-server.ts', import.meta.url);
