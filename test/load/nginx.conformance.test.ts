@@ -1,96 +1,44 @@
-import { fork, spawn, spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { silentLog } from '@deploy-actions/core';
 import type { Target } from '@deploy-actions/release-engine';
-import { createNginx, type NginxOptions } from '@deploy-actions/routers';
+import { createNginx } from '@deploy-actions/routers';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { fence, routerConformance } from '../../packages/routers/conformance.ts';
+import { requireNginx, startNginx } from '../support/nginx.ts';
+import { freePort } from '../support/ports.ts';
 
 /** A matcher of a part of a text, with a type. */
 const containing = (part: string): unknown => expect.stringContaining(part);
 
 const applyInChild = join(import.meta.dirname, '../../packages/routers/apply-in-child.fixture.ts');
 
-/** Debian's nginx, put there when this is root; its own service is not started. */
 beforeAll(() => {
-  if (spawnSync('nginx', ['-v']).status === 0) return;
-  if (process.getuid?.() !== 0)
-    throw new Error('nginx is missing: `apt-get install nginx-light` installs it.');
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  for (const args of [
-    ['update', '-q'],
-    ['install', '-qy', '--no-install-recommends', 'nginx-light'],
-  ]) {
-    const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`apt-get ${args.join(' ')}: ${stderr}`);
-  }
+  requireNginx();
 }, 300_000);
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** An nginx of the test's own, with a public server whose upstream is the router's. */
-async function startNginx(foreign = '') {
-  const folder = await mkdtemp(join(tmpdir(), 'nginx-'));
-  await chmod(folder, 0o755);
+async function startOwnNginx(foreign = '') {
+  const home = await mkdtemp(join(tmpdir(), 'nginx-'));
+  await chmod(home, 0o755);
+  const folder = join(home, 'nginx');
   const address = `127.0.0.1:${await freePort()}`;
-  const plain = {
-    upstreamFile: join(folder, 'app.upstream.conf'),
-    upstreamName: 'app',
-    configFile: join(folder, 'nginx.conf'),
-    prefix: folder,
-    pidFile: join(folder, 'nginx.pid'),
-    verifySocket: join(folder, 'verify.sock'),
-    verifyPath: '/',
+  const nginx = await startNginx(folder, address, foreign);
+  const { options } = nginx;
+  return {
+    folder,
+    options,
+    // The log is a function, and cannot be sent to a child.
+    plain: { ...options, log: undefined },
+    address,
+    stored: () => readFile(options.upstreamFile, 'utf8'),
+    async dispose() {
+      await nginx.stop();
+      await rm(home, { recursive: true, force: true });
+    },
   };
-  const options: NginxOptions = { ...plain, log: silentLog };
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-  await writeFile(
-    options.configFile ?? '',
-    `daemon off;
-pid ${options.pidFile};
-error_log ${folder}/error.log;
-worker_processes 2;
-events { worker_connections 256; }
-http {
-    access_log off;
-    ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n    ')}
-    include ${options.upstreamFile};
-    server {
-        listen ${address};
-        location / { proxy_pass http://app; }
-    }
-}
-`,
-  );
-  if (foreign !== '') await writeFile(options.upstreamFile, foreign);
-  await (await createNginx(options)).prepare(fence(0));
-  const nginx = spawn('nginx', ['-p', folder, '-c', options.configFile ?? '', '-e', `${folder}/error.log`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = once(nginx, 'exit');
-  for (let tries = 0; !(await readFile(options.pidFile, 'utf8').catch(() => '')).trim(); tries++) {
-    if (tries > 100) throw new Error(`nginx did not start: ${String(nginx.stderr.read())}`);
-    await delay(50);
-  }
-  const dispose = async () => {
-    nginx.kill('SIGTERM');
-    await ended;
-    await rm(folder, { recursive: true, force: true });
-  };
-  const stored = () => readFile(options.upstreamFile, 'utf8');
-  return { folder, options, plain, address, stored, dispose };
 }
 
 /** A stand-in for the nginx program that ends the run which called it, before or after it did what it was told. */
@@ -114,7 +62,7 @@ const foreign = '# a map of ours, with no newline at the end, and CR LF\r\nmap $
 
 describe.each(['', foreign])('with a file that has %j already', (already) => {
   routerConformance('nginx', async () => {
-    const { folder, options, plain, address, stored, dispose } = await startNginx(already);
+    const { folder, options, plain, address, stored, dispose } = await startOwnNginx(already);
     const router = await createNginx(options);
     return {
       connect: () => router,
@@ -150,7 +98,7 @@ describe('nginx', { timeout: 30_000 }, () => {
   const targets = (address: string): Target[] => [{ slot: 'blue', weight: 100, addresses: [address] }];
 
   async function started() {
-    const made = await startNginx();
+    const made = await startOwnNginx();
     onTestFinished(made.dispose);
     return { ...made, router: await createNginx(made.options) };
   }
@@ -204,8 +152,7 @@ describe('nginx', { timeout: 30_000 }, () => {
 
   test('keep-alive is declared by version, and no nginx is said', async () => {
     const { router, options } = await started();
-    const version =
-      /nginx\/(\d+\.\d+\.\d+)/.exec(spawnSync('nginx', ['-v'], { encoding: 'utf8' }).stderr)?.[1] ?? '';
+    const version = requireNginx();
     const [, minor = 0, patch = 0] = version.split('.').map(Number);
     if (minor < 27 || (minor === 27 && patch < 4)) expect(router.capabilities.keepAlive).toBe('closes-idle');
     await expect(createNginx({ ...options, nginxCommand: ['/nonexistent/nginx'] })).rejects.toMatchObject({

@@ -42,8 +42,11 @@ export function requireNginx(): string {
   return version;
 }
 
-/** Starts it in a new folder; its server at `address` (`127.0.0.1:PORT`) passes everything to the upstream `app`. */
-export async function startNginx(folder: string, address: string): Promise<Nginx> {
+/**
+ * Starts it in a new folder; its server at `address` (`127.0.0.1:PORT`) passes everything to the upstream `app`. `foreign`
+ * is what the upstream's file has before the router ever writes to it.
+ */
+export async function startNginx(folder: string, address: string, foreign = ''): Promise<Nginx> {
   await mkdir(folder);
   // Its workers are another user's.
   await chmod(folder, 0o755);
@@ -80,6 +83,7 @@ http {
 }
 `,
   );
+  if (foreign !== '') await writeFile(options.upstreamFile, foreign);
   await (await createNginx(options)).prepare({ token: 0, check: async () => {} });
   const child = spawn('nginx', ['-p', folder, '-c', configFile, '-e', `${folder}/error.log`], {
     stdio: 'ignore',
