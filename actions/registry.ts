@@ -22,6 +22,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./migrate-db/definition.ts'),
     () => import('./migrate-db/run.ts'),
   ),
+  deploy: actionModule(
+    () => import('./deploy/definition.ts'),
+    () => import('./deploy/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),

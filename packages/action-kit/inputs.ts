@@ -144,6 +144,13 @@ function shown(spec: InputSpec, text: string): { value?: string } {
   return { value: text.length > 200 ? `${text.slice(0, 200)}…` : text };
 }
 
+const variableOf = (name: string) => `INPUT_${name.toUpperCase()}`;
+
+/** Inputs as the runner hands them to an action: for an action that runs another one. */
+export function asStepEnvironment(inputs: Record<string, string>): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(inputs).map(([name, value]) => [variableOf(name), value]));
+}
+
 /**
  * Reads, masks and checks every input: what the step says, then what deploy.yml says, then the default. All problems
  * are found in one go.
@@ -153,7 +160,7 @@ export async function readInputs<I extends InputSpecs>(
   sources: InputSources,
 ): Promise<InputsRead<I>> {
   const problems = unknownInputs(definition.inputs, sources.environment);
-  const given = (name: string) => (sources.environment[`INPUT_${name.toUpperCase()}`] ?? '').trim();
+  const given = (name: string) => (sources.environment[variableOf(name)] ?? '').trim();
   const values: Record<string, unknown> = {};
   const failed = new Set<string>();
   for (const [name, spec] of Object.entries<InputSpec>(definition.inputs)) {

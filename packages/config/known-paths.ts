@@ -66,6 +66,7 @@ export const knownPaths: readonly string[] = [
   'router.type',
   'router.verify-path',
   'state-directory',
+  'strategy',
   'verify-timeout',
   'watch',
 ];

@@ -11,8 +11,8 @@ import { reasonCodesPage } from './reason-codes.ts';
 import { releaseReadme } from './release-readme.ts';
 import { stub } from './stub.ts';
 
-/** The action that the whole repository is, too: `uses: org/deploy-actions@v1`. It has none yet. */
-export const rootAction: string | undefined = undefined;
+/** The action that the whole repository is, too: `uses: org/deploy-actions@v1`. */
+export const rootAction = 'deploy';
 
 export async function definitionsOf(registry: typeof actions): Promise<ActionDefinition[]> {
   return Promise.all(

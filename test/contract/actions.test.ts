@@ -99,6 +99,7 @@ it('ships exactly the files of a version tag', async () => {
   const common = [
     'LICENSE',
     'README.md',
+    'action.yml',
     'bundle/index.mjs',
     'bundle/proxy.mjs',
     'deploy.schema.json',
@@ -106,6 +107,17 @@ it('ships exactly the files of a version tag', async () => {
     'package.json',
   ];
   expect(shipped.toSorted()).toEqual([...expected, ...chunks, ...common].toSorted());
+});
+
+it('is the pipeline in one step, from the root of the repository and of a version tag', async () => {
+  const [own, shipped, atRoot] = await Promise.all(
+    ['dist/deploy/action.yml', 'dist/action.yml', 'action.yml'].map((path) =>
+      readFile(join(root, path), 'utf8'),
+    ),
+  );
+  const paths = (prefix: string) => own?.replaceAll(/: (main|post)\.mjs$/gm, `: ${prefix}$1.mjs`);
+  expect(shipped).toBe(paths('deploy/'));
+  expect(atRoot).toBe(paths('dist/deploy/'));
 });
 
 it('loads every chunk of the bundle from somewhere', async () => {
