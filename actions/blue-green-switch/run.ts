@@ -1,11 +1,10 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
 import {
+  holdWhileReady,
   linuxHostRelease,
   openTarget,
-  requireReady,
   runDelivery,
   settleAfter,
-  watchReadiness,
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 
@@ -24,12 +23,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
       keepPrevious: inputs['keep-previous'],
     },
     windows: [],
-    async hold({ journal }, signal) {
-      await watchReadiness(inputs.watch, signal, context.log, () =>
-        requireReady(target.platform, journal.to.slot, signal),
-      );
-      return { pass: true };
-    },
+    hold: holdWhileReady(target.platform, inputs.watch, context.log),
   });
 }
 

@@ -148,6 +148,9 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
 
 /** Settles what the shift left behind; the other phases leave nothing. */
 export async function post(inputs: Inputs, context: Context): Promise<void> {
-  const { phases } = await prepared(inputs, context);
+  const config = await loadConfig(context.facts.workspace, inputs.environment);
+  const { phases, problems } = await preparePhases(partsOf(inputs, config), context);
+  // The main step said so, and touched nothing.
+  if (problems.length > 0) return;
   for (const phase of phases) await phase.post(context);
 }

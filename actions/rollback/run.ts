@@ -9,12 +9,11 @@ import {
   servingOf,
 } from '@deploy-actions/release-engine';
 import {
+  holdWhileReady,
   openTarget,
-  requireReady,
   runDelivery,
   settleAfter,
   type Target,
-  watchReadiness,
   withServing,
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
@@ -58,12 +57,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     inputs,
     wanted: { strategy: 'rollback', release, weights: [100], keepPrevious: inputs['keep-previous'] },
     windows: [],
-    async hold({ journal }, signal) {
-      await watchReadiness(inputs.watch, signal, context.log, () =>
-        requireReady(target.platform, journal.to.slot, signal),
-      );
-      return { pass: true };
-    },
+    hold: holdWhileReady(target.platform, inputs.watch, context.log),
   });
 }
 

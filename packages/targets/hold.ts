@@ -17,7 +17,13 @@ import {
   type Verdict,
 } from '@deploy-actions/judge';
 import type { Baseline, MetricQuery, MetricSource } from '@deploy-actions/metrics';
-import { type Held, isReady, type Platform } from '@deploy-actions/release-engine';
+import {
+  type DeliveryOptions,
+  type Held,
+  isReady,
+  type Platform,
+  type Release,
+} from '@deploy-actions/release-engine';
 
 /** A limit with the query that it is held against. */
 export interface Criterion {
@@ -182,6 +188,19 @@ async function requireReadyNow(platform: Platform, name: string): Promise<void> 
     `${slot?.release?.version ?? 'The new version'} in ${name} is not ready any more: ${slot?.ready ?? 0} of ${slot?.wanted ?? 0} instances.`,
     { details: reasons },
   );
+}
+
+/** The hold of a release that is watched without figures: the new version has to stay ready. */
+export function holdWhileReady<R extends Release>(
+  platform: Platform<R>,
+  milliseconds: number,
+  log: Log,
+): DeliveryOptions<R>['hold'] {
+  return async ({ journal }, signal) => {
+    const stillWell = () => requireReady(platform, journal.to.slot, signal);
+    await watchReadiness(milliseconds, signal, log, stillWell);
+    return { pass: true };
+  };
 }
 
 /** A window's result in the words of a release. */

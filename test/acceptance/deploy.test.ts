@@ -56,6 +56,7 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
     const step = await deploy('v1', { strategy: 'canary' });
     expect(step.outputs).toMatchObject({ result: 'refused', 'reason-code': 'invalid_config' });
     expect(errorOf(step)).toMatch(/- app: is required and missing.*- platform: is required and missing/s);
+    expect((await job.post(step))?.exitCode).toBe(0);
     expect(await tree(host.state)).toEqual({});
   });
 
