@@ -1,8 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Context, InputValues } from '@deploy-actions/action-kit';
-import { createSummary } from '@deploy-actions/action-kit';
+import type { InputValues } from '@deploy-actions/action-kit';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createTestContext } from '../../test/support/context.ts';
 import type { definition } from './definition.ts';
 import { run } from './run.ts';
 
@@ -41,43 +41,6 @@ function inputsWith(changes: Partial<Inputs>): Inputs {
   };
 }
 
-function contextWith(signal = new AbortController().signal) {
-  const masked: string[] = [];
-  const lines: string[] = [];
-  const say = (message: string) => void lines.push(message);
-  const context: Context = {
-    facts: {
-      repository: '',
-      sha: '',
-      ref: '',
-      actor: '',
-      workflow: '',
-      job: '',
-      runId: '',
-      runAttempt: '1',
-      runUrl: '',
-      eventName: '',
-      workspace: process.cwd(),
-      temp: process.cwd(),
-    },
-    log: {
-      info: say,
-      warning: say,
-      debug: say,
-      progress: ({ what, detail }) => say(`${what}: ${detail ?? ''}`),
-      group: (_title, body) => body(),
-    },
-    summary: createSummary(),
-    signal,
-    environment: process.env,
-    asset: (name) => name,
-    mask: (secret) => void masked.push(secret),
-    remember: () => {},
-    recall: () => '',
-  };
-  return { context, masked, lines };
-}
-
 describe('a URL', () => {
   it('is healthy at the first good answer, with its dependencies in the summary', async () => {
     const url = await serve((asked, response) => {
@@ -86,7 +49,7 @@ describe('a URL', () => {
         JSON.stringify({ status: who === 'Bearer abc' ? 'ok' : 'who?', checks: { db: { status: 'up' } } }),
       );
     });
-    const { context, masked, lines } = contextWith();
+    const { context, masked, lines } = createTestContext();
     const outcome = await run(
       inputsWith({ url, json: { status: 'ok' }, headers: { Authorization: 'Bearer abc' } }),
       context,
@@ -111,14 +74,14 @@ describe('a URL', () => {
       // Well, well, ill, and well from then on.
       response.writeHead(count === 3 ? 503 : 200).end();
     });
-    const outcome = await run(inputsWith({ url, successes: 3 }), contextWith().context);
+    const outcome = await run(inputsWith({ url, successes: 3 }), createTestContext().context);
     expect(outcome).toMatchObject({ result: 'succeeded', outputs: { checks: 6 } });
   });
 
   it('says what it saw last when the time is over, and says so in time', async () => {
     const url = await serve((_asked, response) => response.writeHead(503).end('{"checks":{"db":"down"}}'));
     const start = performance.now();
-    const { context } = contextWith();
+    const { context } = createTestContext();
     const outcome = await run(inputsWith({ url, timeout: 200, interval: 60, successes: 2 }), context);
     expect(performance.now() - start).toBeLessThan(1_500);
     expect(outcome).toMatchObject({
@@ -137,7 +100,10 @@ describe('a URL', () => {
     const url = await serve((_asked, response) =>
       response.writeHead(performance.now() - start > 100 ? 200 : 503).end(),
     );
-    const outcome = await run(inputsWith({ url, timeout: 200, interval: 60_000 }), contextWith().context);
+    const outcome = await run(
+      inputsWith({ url, timeout: 200, interval: 60_000 }),
+      createTestContext().context,
+    );
     expect(outcome).toMatchObject({ result: 'succeeded', outputs: { checks: 2 } });
   });
 
@@ -146,7 +112,7 @@ describe('a URL', () => {
     const start = performance.now();
     const outcome = await run(
       inputsWith({ url, timeout: 100, 'request-timeout': 60_000 }),
-      contextWith().context,
+      createTestContext().context,
     );
     expect(performance.now() - start).toBeLessThan(5_000);
     expect(outcome.message).toContain('Last seen: no complete answer within');
@@ -159,7 +125,7 @@ describe('a URL', () => {
       asked += 1;
       setTimeout(() => response.writeHead(500).end(), 50);
     });
-    const outcome = await run(inputsWith({ url, timeout: 0 }), contextWith().context);
+    const outcome = await run(inputsWith({ url, timeout: 0 }), createTestContext().context);
     expect(outcome).toMatchObject({ result: 'failed', outputs: { checks: 1, 'last-status': 500 } });
     expect(asked).toBe(1);
   });
@@ -168,7 +134,7 @@ describe('a URL', () => {
     const controller = new AbortController();
     const url = await serve(() => controller.abort());
     await expect(
-      run(inputsWith({ url, timeout: 0 }), contextWith(controller.signal).context),
+      run(inputsWith({ url, timeout: 0 }), createTestContext({ signal: controller.signal }).context),
     ).rejects.toMatchObject({ reasonCode: 'cancelled' });
   });
 });
@@ -177,13 +143,13 @@ describe('a command', () => {
   const node = (script: string) => [process.execPath, '-e', script];
 
   it('is healthy when it exits with 0', async () => {
-    const outcome = await run(inputsWith({ command: node('') }), contextWith().context);
+    const outcome = await run(inputsWith({ command: node('') }), createTestContext().context);
     expect(outcome).toMatchObject({ result: 'succeeded', outputs: { 'last-status': 0 } });
   });
 
   it('is asked for its exit code and last words', async () => {
     const script = 'console.error("no database"); process.exit(3)';
-    const outcome = await run(inputsWith({ command: node(script), timeout: 0 }), contextWith().context);
+    const outcome = await run(inputsWith({ command: node(script), timeout: 0 }), createTestContext().context);
     expect(outcome).toMatchObject({ result: 'failed', outputs: { 'last-status': 3 } });
     expect(outcome.message).toContain('exit code 3: no database');
   });
@@ -191,14 +157,14 @@ describe('a command', () => {
   it('is ended when it hangs', async () => {
     const command = node('setTimeout(() => {}, 60_000)');
     const inputs = inputsWith({ command, timeout: 0, 'request-timeout': 200 });
-    const outcome = await run(inputs, contextWith().context);
+    const outcome = await run(inputs, createTestContext().context);
     expect(outcome).toMatchObject({ result: 'failed', reasonCode: 'unhealthy' });
     expect(outcome.message).toContain('was ended after 200ms');
   });
 
   it('that does not exist is an error at once: it never gets better', async () => {
     await expect(
-      run(inputsWith({ command: ['no-such-program'] }), contextWith().context),
+      run(inputsWith({ command: ['no-such-program'] }), createTestContext().context),
     ).rejects.toMatchObject({ reasonCode: 'not_found' });
   });
 });

@@ -3,6 +3,14 @@ import type { RunnerLog } from './log.ts';
 import type { RunFacts } from './runner.ts';
 import type { Summary } from './summary.ts';
 
+/** Where an annotation stands; a path relative to the repository's root, lines from 1. */
+export interface AnnotationPlace {
+  file: string;
+  startLine: number;
+  endLine: number;
+  title: string;
+}
+
 /** All that an action may touch of the runner. */
 export interface Context {
   facts: RunFacts;
@@ -16,6 +24,10 @@ export interface Context {
   asset(name: string): string;
   /** From here on the text is replaced by *** in every log of the job. */
   mask(secret: string): void;
+  /** The text without anything that was masked: what is sent elsewhere than to the log, the runner does not see. */
+  redact(text: string): string;
+  /** An annotation on a line of the repository; a step shows 10 of each level. */
+  annotate(level: 'error' | 'warning' | 'notice', message: string, place: AnnotationPlace): void;
   /** Handed to the post step. Names and identifiers, never secrets. */
   remember(name: string, value: string): void;
   recall(name: string): string;

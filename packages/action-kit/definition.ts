@@ -8,6 +8,8 @@ interface InputBase {
   example?: string;
   /** Where deploy.yml says the same: a dotted path below the environment (or below the top level). */
   config?: string;
+  /** An expression that is the default in action.yml, where the runner evaluates it: `${{ github.token }}`. */
+  expression?: string;
 }
 
 /** The kinds of input, each with what limits its values. */

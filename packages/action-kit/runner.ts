@@ -13,6 +13,11 @@ export interface RunFacts {
   /** The page where people look at this run; empty outside of a workflow. */
   runUrl: string;
   eventName: string;
+  /** The file with the payload of the event; empty outside of a workflow. */
+  eventPath: string;
+  /** Bases of GitHub's REST and GraphQL API, of github.com or of an Enterprise Server. */
+  apiUrl: string;
+  graphqlUrl: string;
   workspace: string;
   /** A folder that is emptied between jobs. */
   temp: string;
@@ -35,6 +40,9 @@ export function readRunFacts(environment: NodeJS.ProcessEnv, cwd: string): RunFa
     runAttempt: value('GITHUB_RUN_ATTEMPT') || '1',
     runUrl: repository === '' || runId === '' ? '' : `${server}/${repository}/actions/runs/${runId}`,
     eventName: value('GITHUB_EVENT_NAME'),
+    eventPath: value('GITHUB_EVENT_PATH'),
+    apiUrl: value('GITHUB_API_URL') || 'https://api.github.com',
+    graphqlUrl: value('GITHUB_GRAPHQL_URL') || 'https://api.github.com/graphql',
     workspace,
     temp: value('RUNNER_TEMP') || join(workspace, '.deploy-actions'),
   };

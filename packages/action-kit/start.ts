@@ -6,10 +6,13 @@ import type { ActionModule, Context } from './action.ts';
 import { type ActionDefinition, goodResults, type Outcome, type Problem } from './definition.ts';
 import { type ConfigLookup, describeProblem, readInputs } from './inputs.ts';
 import { createLog } from './log.ts';
+import { createSecrets } from './secrets.ts';
 import { readRunFacts, type RunFacts } from './runner.ts';
 import { createSummary, escapeMarkdown, writeSummary } from './summary.ts';
 
 export type Phase = 'main' | 'post';
+
+const annotationsBy = { error: core.error, warning: core.warning, notice: core.notice };
 
 /** Reads deploy.yml for an environment; given by the bundle, so that this package knows no file format. */
 export type LoadConfig = (workspace: string, input: (name: string) => string) => Promise<ConfigLookup>;
@@ -129,6 +132,7 @@ export async function startAction(
   const definition = await module.definition();
   const log = createLog();
   const summary = createSummary();
+  const secrets = createSecrets((part) => core.setSecret(part));
   const context: Context = {
     facts,
     log,
@@ -136,11 +140,9 @@ export async function startAction(
     signal: abortOnSignals(),
     environment,
     asset: (name) => join(bundle, name),
-    mask: (secret) => {
-      // Every line on its own too: the runner masks line by line.
-      for (const part of new Set([secret, ...secret.split('\n')]))
-        if (part.trim() !== '') core.setSecret(part);
-    },
+    mask: secrets.mask,
+    redact: secrets.redact,
+    annotate: (level, message, place) => annotationsBy[level](secrets.redact(message), place),
     remember: (name, value) => core.saveState(name, value),
     recall: (name) => core.getState(name),
   };

@@ -13,10 +13,11 @@ interface ActionInput {
  */
 function actionInput(spec: InputSpec): ActionInput {
   if (spec.config === undefined) {
+    const otherwise = spec.expression ?? spec.default;
     return {
       description: spec.description,
       required: spec.required === true,
-      ...(spec.default === undefined ? {} : { default: spec.default }),
+      ...(otherwise === undefined ? {} : { default: otherwise }),
     };
   }
   const otherwise = spec.default === undefined ? '' : ` Default: ${spec.default}.`;

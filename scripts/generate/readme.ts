@@ -37,8 +37,8 @@ function usage(definition: ActionDefinition): string {
 }
 
 function inputRow([name, spec]: [string, InputSpec]): string[] {
-  const otherwise =
-    spec.default !== undefined ? `\`${spec.default}\`` : spec.required === true ? '**required**' : '';
+  const value = spec.expression ?? spec.default;
+  const otherwise = value !== undefined ? `\`${value}\`` : spec.required === true ? '**required**' : '';
   return [
     `\`${name}\``,
     `${spec.description}${spec.example === undefined ? '' : ` Example: \`${spec.example.replaceAll('\n', ' ⏎ ')}\`.`}`,

@@ -44,7 +44,9 @@ describe.each(definitions)('$name', (definition) => {
         description: expect.stringContaining(spec.description),
       });
       // A default there would hide what deploy.yml says: the runner passes it on like what a user wrote.
-      expect(declared.inputs[input]?.default, input).toBe(fromConfig ? undefined : spec.default);
+      expect(declared.inputs[input]?.default, input).toBe(
+        fromConfig ? undefined : (spec.expression ?? spec.default),
+      );
     }
     expect(Object.keys(declared.outputs)).toEqual(outputsOf(definition));
     expect(declared.runs).toEqual({
