@@ -39,6 +39,7 @@ export const knownPaths: readonly string[] = [
   'health.json',
   'health.request-timeout',
   'health.status',
+  'health.steady',
   'health.successes',
   'health.timeout',
   'health.url',
