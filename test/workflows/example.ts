@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '../..');
 
 export type Settings = { [key: string]: Json };
 
-export interface Example extends Pick<Repository, 'run' | 'end'> {
+export interface Example extends Pick<Repository, 'run' | 'end' | 'github' | 'folder' | 'directory'> {
   /** The URL that users reach. */
   url: string;
   /** Commits a version that behaves as `env` says (see static-server.ts), with `settings` in its deploy.yml. Returns its SHA. */
@@ -57,6 +57,9 @@ export async function createExample(name: string, filledIn: Settings): Promise<E
   const settings = merge(merge(copied, ofThisMachine), filledIn);
 
   return {
+    folder,
+    directory,
+    github: repository.github,
     run: repository.run,
     end: repository.end,
     url: `http://${listen}/`,

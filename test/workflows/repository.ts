@@ -1,27 +1,45 @@
-// A user's repository on this machine: act runs the workflows of its last commit, with the committed dist as the suite.
+// A user's repository on this machine and on a GitHub of its own: act runs the workflows of its last commit, with the
+// committed dist as the suite.
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type ActOptions, type ActRun, runWorkflow } from '../support/act.ts';
+import { type GitHubDouble, type Permissions, startGitHub } from '../support/github/index.ts';
 import { endProcessesWith } from '../support/processes.ts';
+import { permissionsOf } from './permissions.ts';
+import { checkoutStandIn } from './stand-ins.ts';
 
-const dist = process.env['DIST'] ?? join(import.meta.dirname, '../../dist');
+const root = join(import.meta.dirname, '../..');
+const dist = process.env['DIST'] ?? join(root, 'dist');
+const checkout = 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1';
+
+export interface RunOptions extends Partial<
+  Pick<ActOptions, 'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'actor'>
+> {
+  /**
+   * What the token may do; default what the jobs of the workflow ask for, and those of the suite's reusable workflows that
+   * they call.
+   */
+  permissions?: Permissions;
+}
 
 export interface Repository {
   /** Holds all that a test leaves on this machine, the repository among it. */
   folder: string;
   /** The working copy. */
   directory: string;
-  /** Commits everything in it. Returns the SHA. */
+  /** Where its workflows report to. */
+  github: GitHubDouble;
+  /** Commits everything in it, and pushes that: GitHub knows the commit. Returns the SHA. */
   commit(message: string): Promise<string>;
-  run(
-    workflow: string,
-    options?: Partial<Pick<ActOptions, 'event' | 'inputs' | 'secrets' | 'cancelAt'>>,
-  ): Promise<ActRun>;
-  /** Ends what still runs, removes the folder, and throws when something is left. */
+  run(workflow: string, options?: RunOptions): Promise<ActRun>;
+  /**
+   * Ends what still runs, removes the folder, and throws when something is left, or when a call to GitHub was none that
+   * GitHub allows.
+   */
   end(): Promise<void>;
 }
 
@@ -30,7 +48,10 @@ export async function createRepository(): Promise<Repository> {
   const directory = join(folder, 'helpdesk');
   const git = async (...args: string[]) =>
     (await promisify(execFile)('git', args, { cwd: directory })).stdout.trim();
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   await mkdir(directory);
+  const github = await startGitHub();
+  const standIn = await checkoutStandIn(join(folder, 'checkout'), directory);
   await git('init', '--quiet', '--initial-branch', 'main');
   await git('remote', 'add', 'origin', 'https://github.com/acme/helpdesk.git');
   const author = ['-c', 'user.name=A developer', '-c', 'user.email=developer@example.com'];
@@ -39,21 +60,36 @@ export async function createRepository(): Promise<Repository> {
   return {
     folder,
     directory,
+    github,
     async commit(message) {
       await git('add', '--all');
       await git(...author, 'commit', '--quiet', '--message', message);
-      return git('rev-parse', 'HEAD');
+      const sha = await git('rev-parse', 'HEAD');
+      github.receive(await git('rev-parse', '--abbrev-ref', 'HEAD'), sha);
+      return sha;
     },
-    run(workflow, options = {}) {
+    async run(workflow, { permissions, ...options } = {}) {
       runs += 1;
+      const path = join('.github', 'workflows', workflow);
+      const allowed =
+        permissions ??
+        (await permissionsOf(await readFile(join(directory, path), 'utf8'), (called) =>
+          readFile(join(dist, called), 'utf8'),
+        ));
       return runWorkflow({
         repository: directory,
         event: 'push',
-        workflow: join('.github', 'workflows', workflow),
+        workflow: path,
         variables: { RELEASES: join(folder, 'releases') },
-        labels: ['self-hosted'],
-        // act takes the working copy for a checkout of the repository itself: it fetches nothing.
-        actions: { 'org/deploy-actions@v1': dist },
+        labels: ['self-hosted', 'ubuntu-latest'],
+        // Of a checkout without inputs act makes a copy of the working copy itself: it fetches nothing.
+        actions: {
+          'org/deploy-actions@v1': dist,
+          [`org/deploy-actions@v${version}`]: dist,
+          [checkout]: standIn,
+        },
+        token: github.token(allowed),
+        github,
         home: join(folder, 'home'),
         runId: String(runs),
         ...options,
@@ -62,6 +98,7 @@ export async function createRepository(): Promise<Repository> {
     async end() {
       const left = await endProcessesWith(folder, 2_000);
       await rm(folder, { recursive: true, force: true });
+      await github.stop();
       if (left.length > 0) throw new Error(`left: ${JSON.stringify(left)}`);
     },
   };
