@@ -8,6 +8,7 @@ import { freePort, freePorts } from '../support/ports.ts';
 import { createRepository, type Repository } from './repository.ts';
 
 const root = join(import.meta.dirname, '../..');
+export const examples = join(root, 'workflows-examples');
 
 export type Settings = { [key: string]: Json };
 
@@ -30,13 +31,18 @@ function merge(base: Settings, own: Settings): Settings {
   return merged;
 }
 
+/** Writes the deploy.yml of an example with what a user fills in. */
+export async function fillIn(name: string, directory: string, filledIn: Settings): Promise<void> {
+  const file = join('.github', 'deploy.yml');
+  const copied = (await parseYaml(await readFile(join(examples, name, file), 'utf8'))) as Settings;
+  // JSON is YAML.
+  await writeFile(join(directory, file), `${JSON.stringify(merge(copied, filledIn), null, 2)}\n`);
+}
+
 export async function createExample(name: string, filledIn: Settings): Promise<Example> {
   const repository = await createRepository();
   const { folder, directory } = repository;
-  const configFile = join(directory, '.github', 'deploy.yml');
-  await cp(join(root, 'workflows-examples', name, '.github'), join(directory, '.github'), {
-    recursive: true,
-  });
+  await cp(join(examples, name, '.github'), join(directory, '.github'), { recursive: true });
   await cp(join(root, 'test/support/static-server.ts'), join(directory, 'server.ts'));
   await writeFile(join(folder, 'production.env'), '# What is secret in production.\n');
 
@@ -53,8 +59,7 @@ export async function createExample(name: string, filledIn: Settings): Promise<E
     },
     environments: { production: { 'linux-host': { 'env-file': join(folder, 'production.env') } } },
   };
-  const copied = (await parseYaml(await readFile(configFile, 'utf8'))) as Settings;
-  const settings = merge(merge(copied, ofThisMachine), filledIn);
+  const settings = merge(ofThisMachine, filledIn);
 
   return {
     folder,
@@ -65,7 +70,7 @@ export async function createExample(name: string, filledIn: Settings): Promise<E
     url: `http://${listen}/`,
     async commit(version, env = {}, own = {}) {
       const released = merge(merge(settings, { 'linux-host': { env: { VERSION: version, ...env } } }), own);
-      await writeFile(configFile, `${JSON.stringify(released, null, 2)}\n`); // JSON is YAML
+      await fillIn(name, directory, released);
       return repository.commit(`Release ${version}`);
     },
     async serving() {

@@ -10,14 +10,19 @@ import { type ActOptions, type ActRun, runWorkflow } from '../support/act.ts';
 import { type GitHubDouble, type Permissions, startGitHub } from '../support/github/index.ts';
 import { endProcessesWith } from '../support/processes.ts';
 import { permissionsOf } from './permissions.ts';
-import { checkoutStandIn } from './stand-ins.ts';
+import * as standIns from './stand-ins.ts';
 
 const root = join(import.meta.dirname, '../..');
 const dist = process.env['DIST'] ?? join(root, 'dist');
-const checkout = 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1';
+
+/** The actions of others that the workflows use, as they pin them. */
+export const pinned = {
+  checkout: 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1',
+  setupPython: 'actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405',
+};
 
 export interface RunOptions extends Partial<
-  Pick<ActOptions, 'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'actor'>
+  Pick<ActOptions, 'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'actor' | 'variables'>
 > {
   /**
    * What the token may do; default what the jobs of the workflow ask for, and those of the suite's reusable workflows that
@@ -35,6 +40,8 @@ export interface Repository {
   github: GitHubDouble;
   /** Commits everything in it, and pushes that: GitHub knows the commit. Returns the SHA. */
   commit(message: string): Promise<string>;
+  /** Goes on from the commit that is checked out, on a new branch. */
+  branch(name: string): Promise<void>;
   run(workflow: string, options?: RunOptions): Promise<ActRun>;
   /**
    * Ends what still runs, removes the folder, and throws when something is left, or when a call to GitHub was none that
@@ -43,7 +50,8 @@ export interface Repository {
   end(): Promise<void>;
 }
 
-export async function createRepository(): Promise<Repository> {
+/** `python`: the folder of the programs that actions/setup-python sets up. */
+export async function createRepository({ python = '' } = {}): Promise<Repository> {
   const folder = await mkdtemp(join(tmpdir(), 'workflows-'));
   const directory = join(folder, 'helpdesk');
   const git = async (...args: string[]) =>
@@ -51,7 +59,10 @@ export async function createRepository(): Promise<Repository> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   await mkdir(directory);
   const github = await startGitHub();
-  const standIn = await checkoutStandIn(join(folder, 'checkout'), directory);
+  const foreign = {
+    [pinned.checkout]: await standIns.checkout(join(folder, 'checkout'), directory),
+    [pinned.setupPython]: await standIns.setupPython(join(folder, 'setup-python'), python),
+  };
   await git('init', '--quiet', '--initial-branch', 'main');
   await git('remote', 'add', 'origin', 'https://github.com/acme/helpdesk.git');
   const author = ['-c', 'user.name=A developer', '-c', 'user.email=developer@example.com'];
@@ -65,10 +76,13 @@ export async function createRepository(): Promise<Repository> {
       await git('add', '--all');
       await git(...author, 'commit', '--quiet', '--message', message);
       const sha = await git('rev-parse', 'HEAD');
-      github.receive(await git('rev-parse', '--abbrev-ref', 'HEAD'), sha);
+      github.receive(await git('branch', '--show-current'), sha);
       return sha;
     },
-    async run(workflow, { permissions, ...options } = {}) {
+    async branch(name) {
+      await git('checkout', '--quiet', '-b', name);
+    },
+    async run(workflow, { permissions, variables, ...options } = {}) {
       runs += 1;
       const path = join('.github', 'workflows', workflow);
       const allowed =
@@ -80,13 +94,13 @@ export async function createRepository(): Promise<Repository> {
         repository: directory,
         event: 'push',
         workflow: path,
-        variables: { RELEASES: join(folder, 'releases') },
+        variables: { RELEASES: join(folder, 'releases'), ...variables },
         labels: ['self-hosted', 'ubuntu-latest'],
         // Of a checkout without inputs act makes a copy of the working copy itself: it fetches nothing.
         actions: {
           'org/deploy-actions@v1': dist,
           [`org/deploy-actions@v${version}`]: dist,
-          [checkout]: standIn,
+          ...foreign,
         },
         token: github.token(allowed),
         github,

@@ -1,13 +1,12 @@
 // The suite's reusable workflows, called from a user's repository by the lines of workflows-examples/linux-host-blue-green:
 // the shipped files, their jobs and their own actions at the version that they name.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createExample, type Example, type Settings } from './example.ts';
 import { stepsOf } from './repository.ts';
 
 const patience = 120_000;
-const checkout = 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1';
 const caller = `
 name: Deploy
 on:

@@ -3,33 +3,53 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/**
- * A stand-in for actions/checkout: puts a commit of the repository in the workspace, or in the folder `path` below it.
- * Without `ref` it is the last commit. (Of a checkout without any input act makes a copy itself.)
- */
-export async function checkoutStandIn(folder: string, repository: string): Promise<string> {
+interface StandIn {
+  name: string;
+  /** Defaults by name of the input. */
+  inputs: Record<string, string>;
+  /** CommonJS. */
+  code: string;
+}
+
+async function write(folder: string, { name, inputs, code }: StandIn): Promise<string> {
   await mkdir(folder, { recursive: true });
   const manifest = {
-    name: 'A stand-in for actions/checkout',
-    description: 'Clones the repository of the test.',
-    inputs: {
-      ref: { description: 'The commit.', default: '' },
-      path: { description: 'The folder.', default: '.' },
-      'persist-credentials': { description: 'There are none.', default: 'true' },
-      'fetch-depth': { description: 'All of it is there.', default: '1' },
-    },
+    name: `A stand-in for ${name}`,
+    description: 'For tests.',
+    inputs: Object.fromEntries(
+      Object.entries(inputs).map(([input, value]) => [input, { description: input, default: value }]),
+    ),
     runs: { using: 'node24', main: 'main.cjs' },
   };
   await writeFile(join(folder, 'action.yml'), JSON.stringify(manifest)); // JSON is YAML
-  await writeFile(
-    join(folder, 'main.cjs'),
-    `const { execFileSync } = require('node:child_process');
+  await writeFile(join(folder, 'main.cjs'), code);
+  return folder;
+}
+
+/**
+ * Puts a commit of the repository in the workspace, or in the folder `path` below it. Without `ref` it is the last commit.
+ * (Of a checkout without `ref` and `path` act makes a copy itself.)
+ */
+export function checkout(folder: string, repository: string): Promise<string> {
+  return write(folder, {
+    name: 'actions/checkout',
+    inputs: { ref: '', path: '.', 'persist-credentials': 'true' },
+    code: `const { execFileSync } = require('node:child_process');
 const { join } = require('node:path');
 const directory = join(process.env.GITHUB_WORKSPACE, process.env.INPUT_PATH);
 const git = (...args) => execFileSync('git', args, { stdio: 'inherit' });
 git('clone', '--quiet', ${JSON.stringify(repository)}, directory);
 if (process.env.INPUT_REF) git('-C', directory, 'checkout', '--quiet', process.env.INPUT_REF);
 `,
-  );
-  return folder;
+  });
+}
+
+/** Puts programs on the PATH of the steps that follow: those of a Python that is there already. */
+export function setupPython(folder: string, programs: string): Promise<string> {
+  return write(folder, {
+    name: 'actions/setup-python',
+    inputs: { 'python-version': '' },
+    code: `require('node:fs').appendFileSync(process.env.GITHUB_PATH, ${JSON.stringify(`${programs}\n`)});
+`,
+  });
 }
