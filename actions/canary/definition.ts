@@ -32,7 +32,7 @@ export const definition = defineAction({
   icon: 'trending-up',
   color: 'yellow',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...linuxHostInputs,

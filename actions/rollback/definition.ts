@@ -1,5 +1,11 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkTarget, deliveryInputs, deliveryOutputs, githubInputs, targetInputs } from '@deploy-actions/targets';
+import {
+  checkTarget,
+  deliveryInputs,
+  deliveryOutputs,
+  githubInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'rollback',
@@ -9,7 +15,7 @@ export const definition = defineAction({
   icon: 'rotate-ccw',
   color: 'orange',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...deliveryInputs,

@@ -34,8 +34,11 @@ export interface ReportsOptions {
 export interface DeploymentHandle {
   /** Undefined when it could not be created. Statuses of it are then left out. */
   readonly created: Promise<number | undefined>;
-  /** Sent in this order. Need not be awaited before the next phase begins; `done` waits for all. */
-  status(report: StatusReport): Promise<void>;
+  /**
+   * Sent in this order. Need not be awaited before the next phase begins; `done` waits for all. Answers whether it was
+   * written.
+   */
+  status(report: StatusReport): Promise<boolean>;
   done(): Promise<void>;
 }
 
@@ -99,10 +102,12 @@ export function createReports(options: ReportsOptions): Reports {
         status(status) {
           const sent = queue.then(async () => {
             const id = await created;
-            if (id === undefined) return;
-            await attempt('the status of the deployment', (github) =>
-              writeDeploymentStatus(github, id, clean(status)),
-            );
+            if (id === undefined) return false;
+            const written = await attempt('the status of the deployment', async (github) => {
+              await writeDeploymentStatus(github, id, clean(status));
+              return true;
+            });
+            return written === true;
           });
           queue = sent;
           return sent;

@@ -1,3 +1,4 @@
+import { faults } from '../../test/support/github/index.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DeploymentPlan, resumeDeployment, trackDeployment } from './deployment.ts';
 import { openStudio, type Studio } from './test-support.ts';
@@ -104,7 +105,21 @@ describe('a deployment', () => {
     await left?.end({ result: 'cancelled', message: 'Taken back.', serving: '1' });
     expect(deployments()).toHaveLength(1);
     expect(deployments()[0]?.states.at(-1)).toBe('error: Taken back.');
+    expect(left?.ending).toBeUndefined();
     const again = await studio.stage({ recall: { ...main.remembered, ...post.remembered } });
     expect(resumeDeployment(again.reporting, again.context, plan)).toBeUndefined();
+  });
+
+  it('is ended by the post step as the main step would have, when GitHub did not hear of it', async () => {
+    const main = await studio.stage();
+    const tracker = trackDeployment(main.reporting, main.context, plan);
+    await expect.poll(() => main.remembered['deployment-id']).toBeDefined();
+    studio.github.inject({ operation: /statuses/, fault: faults.missingPermission });
+    const ending = { result: 'failed', message: 'Never ready.', serving: '1' } as const;
+    await tracker.end(ending);
+    expect(main.warnings.join()).toContain('Add `deployments: write` to the `permissions` of the job.');
+    studio.github.behave();
+    const post = await studio.stage({ recall: main.remembered });
+    expect(resumeDeployment(post.reporting, post.context, plan)?.ending).toEqual(ending);
   });
 });

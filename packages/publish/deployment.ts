@@ -40,7 +40,7 @@ export interface DeploymentTracker extends DeploymentProgress {
 const backlog = 1_000;
 
 /** What the main step hands to the post step. */
-const memory = { id: 'deployment-id', ended: 'deployment-ended' };
+const memory = { id: 'deployment-id', ending: 'deployment-ending', ended: 'deployment-ended' };
 
 /**
  * Makes a deployment on GitHub and says each phase of it, beside the work: nothing here throws or is waited for before
@@ -65,6 +65,11 @@ export function trackDeployment(
   return tracker;
 }
 
+export interface Unended extends DeploymentTracker {
+  /** How it ended, when the main part knew, and GitHub does not. */
+  ending: DeploymentEnding | undefined;
+}
+
 /**
  * The deployment of this step's main part, for its post part to end when the main part could not. Undefined when there
  * is none, or when it has ended.
@@ -73,10 +78,15 @@ export function resumeDeployment(
   reporting: Reporting,
   context: Context,
   plan: DeploymentPlan,
-): DeploymentTracker | undefined {
+): Unended | undefined {
   const id = Number(context.recall(memory.id));
   if (!(id > 0) || context.recall(memory.ended) !== '') return undefined;
-  return follow(reporting, context, plan, Promise.resolve(reporting.reports.deployment({ id })));
+  const ending = context.recall(memory.ending);
+  return {
+    ...follow(reporting, context, plan, Promise.resolve(reporting.reports.deployment({ id }))),
+    // The main part wrote it.
+    ending: ending === '' ? undefined : (JSON.parse(ending) as DeploymentEnding),
+  };
 }
 
 const isProduction = ({ environment, production }: DeploymentPlan) =>
@@ -132,13 +142,15 @@ function follow(
   });
   let last = '';
   let endedAt: number | undefined;
-  let queue: Promise<void> = handle.then(() => {});
+  /** Answers whether GitHub has the status before. */
+  let queue: Promise<boolean> = handle.then(() => false);
   const say = (state: DeploymentState, description: string) => {
     queue = queue.then(async () => {
       // How it ended is worth more than how it went.
       const late = endedAt !== undefined && performance.now() - endedAt > backlog;
-      if (late && (state === 'queued' || state === 'in_progress')) return;
-      await (await handle)?.status(statusOf(state, description));
+      if (late && (state === 'queued' || state === 'in_progress')) return false;
+      const made = await handle;
+      return made !== undefined && (await made.status(statusOf(state, description)));
     });
   };
   if (queued !== undefined) say('queued', queued);
@@ -148,16 +160,18 @@ function follow(
       say('in_progress', description);
       last = description;
     },
-    async end({ result, message, serving }) {
+    async end({ result, message: words, serving }) {
       if (endedAt !== undefined) return;
       endedAt = performance.now();
       const state = stateOf(result);
+      const message = context.redact(words);
+      context.remember(memory.ending, JSON.stringify({ result, message, serving }));
       say(state, message);
-      const all = queue.then(async () => {
+      const all = queue.then(async (written) => {
         const made = await handle;
+        if (written) context.remember(memory.ended, state);
+        else if (made !== undefined) return;
         const id = await made?.created;
-        if (id !== undefined) context.remember(memory.ended, state);
-        if (made !== undefined && id === undefined) return;
         if (state === 'success' && serving === version) await retire(reporting, plan, version, id);
         else if (result === 'rolled-back' && serving !== undefined && serving !== version) {
           await goneBack(reporting, context, plan, serving, message);

@@ -20,6 +20,8 @@ export interface FindingsReport {
   title: string;
   findings: readonly Finding[];
   verdict: Pick<Verdict, 'passed' | 'message'>;
+  /** Markdown that stands below the findings in the summary and in the comment, such as the plan that was looked at. */
+  more?: string;
   /** Asks for code scanning, with what was looked at: a target without findings closes its alerts. */
   sarif?: { tool: string; targets: readonly Target[] };
 }
@@ -38,8 +40,10 @@ export async function publishFindings(
   const findings = redacted(report.findings, context.redact);
   const { quiet, pullRequest, headSha, runKey } = reporting;
   const marker = commentMarker(purpose);
-  const comment = writeComment(findings, { purpose, title, message: verdict.message });
-  context.summary.paragraph(comment.body.slice(marker.length).trim());
+  const table = writeComment(findings, { purpose, title, message: verdict.message }).body;
+  const shown = table.slice(marker.length).trim();
+  const body = report.more === undefined ? table : `${table.trimEnd()}\n\n${report.more}`;
+  context.summary.paragraph(body.slice(marker.length).trim());
 
   const annotations = annotate(findings);
   const notices = [annotations.notice].filter((notice) => notice !== '');
@@ -49,13 +53,12 @@ export async function publishFindings(
     key: `${runKey}/${purpose}`,
     conclusion: verdict.passed ? 'success' : 'failure',
     title: verdict.passed ? `${findings.length} findings` : `Not passed: ${findings.length} findings`,
-    summary: [comment.body.slice(marker.length).trim(), ...notices].join('\n\n'),
+    summary: [shown, ...notices].join('\n\n'),
     annotations: annotations.items.flat(),
   });
   if ((await reporting.settle(`The check «${title}»`, check)) === undefined) asCommands(context, findings);
 
   if (pullRequest !== undefined) {
-    const { body } = comment;
     await reporting.settle(`The comment «${title}»`, quiet.comment({ pullRequest, marker, body }));
   }
   if (report.sarif !== undefined) await upload(reporting, context, { ...report, findings }, report.sarif);

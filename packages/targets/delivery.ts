@@ -1,4 +1,9 @@
-import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
+import {
+  type Context,
+  type DeploymentProgress,
+  escapeMarkdown,
+  type Outcome,
+} from '@deploy-actions/action-kit';
 import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
@@ -21,6 +26,7 @@ import type { WindowResult } from './hold.ts';
 import type { DeliveryInputs } from './inputs.ts';
 import { requireWritable, type Target, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
+import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
 
 type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
@@ -28,7 +34,7 @@ type HostDelivery = Delivery<LinuxHostRelease>;
 
 export interface DeliveryRequest {
   target: Target;
-  inputs: DeliveryInputs;
+  inputs: DeliveryInputs & TrackedInputs;
   wanted: Wanted<LinuxHostRelease> | null;
   hold: DeliveryOptions<LinuxHostRelease>['hold'];
   /** Filled by `hold`, for the summary. */
@@ -312,10 +318,24 @@ function remedyFor(reasonCode: string, version: string): string {
   }
 }
 
-/** Releases, or plans to: from the lease to the summary. */
-export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
+/** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
+export async function runDelivery(
+  context: Context,
+  request: DeliveryRequest & { wanted: Wanted<LinuxHostRelease> },
+): Promise<DeliveryOutcome> {
+  const { inputs, wanted } = request;
+  if (inputs['dry-run']) return plan(context, request, wanted);
+  const { release, strategy } = wanted;
+  const planned = deploymentPlan(inputs, { version: release.version, strategy });
+  return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
+}
+
+async function moveTraffic(
+  context: Context,
+  request: DeliveryRequest,
+  progress?: DeploymentProgress,
+): Promise<DeliveryOutcome> {
   const { target, inputs, wanted } = request;
-  if (wanted !== null && inputs['dry-run']) return plan(context, request, wanted);
   await requireWritable(target);
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
@@ -346,6 +366,8 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
           hold: request.hold,
           onEvent(event) {
             events.push(event);
+            const news = describeEvent(event, wanted?.release.version ?? 'the new version');
+            if (news !== undefined) progress?.phase(news);
             if (event.what === 'verified') startProbing();
           },
         });
@@ -385,21 +407,42 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 }
 
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
-export async function settleAfter(context: Context, target: Target, inputs: DeliveryInputs): Promise<void> {
+export async function settleAfter(
+  context: Context,
+  target: Target,
+  inputs: DeliveryRequest['inputs'],
+): Promise<void> {
   const journal = await peekJournal<LinuxHostRelease>(target.store);
-  if (journal === null || journal.run.id !== target.run.id) return;
-  const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
-  // A main step may have died between the end of its release and its entry in the history.
-  if (isSettled(journal) && known) return;
-  context.log.warning(
-    `The release of ${journal.to.release.version} was left in phase «${journal.phase}»; settling it.`,
-  );
-  const outcome = await runDelivery(context, {
-    target,
-    inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
-    wanted: null,
-    hold: () => Promise.resolve({ pass: true }),
-    windows: [],
+  const version = journal?.to.release.version ?? '';
+  await trackedAfter(context, inputs, version, async () => {
+    if (journal === null || journal.run.id !== target.run.id) {
+      return {
+        result: 'cancelled',
+        message: 'The run ended before it changed anything.',
+        serving: undefined,
+      };
+    }
+    const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
+    // A main step may have died between the end of its release and its entry in the history.
+    if (isSettled(journal) && known) {
+      return journal.phase === 'finished'
+        ? { result: 'succeeded', message: `${version} has all traffic.`, serving: version }
+        : { result: 'cancelled', message: `${version} was taken back.`, serving: undefined };
+    }
+    context.log.warning(`The release of ${version} was left in phase «${journal.phase}»; settling it.`);
+    const outcome = await moveTraffic(context, {
+      target,
+      inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
+      wanted: null,
+      hold: () => Promise.resolve({ pass: true }),
+      windows: [],
+    });
+    context.log.info(outcome.message);
+    const serving = outcome.outputs.version;
+    return {
+      result: outcome.reasonCode === 'reverted' ? 'cancelled' : 'succeeded',
+      message: outcome.message,
+      serving: typeof serving === 'string' ? serving : undefined,
+    };
   });
-  context.log.info(outcome.message);
 }
