@@ -21,7 +21,7 @@ export type InputSpec = InputBase &
     | { kind: 'percentage' }
     | { kind: 'duration'; min?: string; max?: string }
     | { kind: 'enum'; values: readonly string[] }
-    | { kind: 'list' }
+    | { kind: 'list'; /** Default: commas and lines. */ separator?: 'lines' }
     | { kind: 'integers'; min: number; max: number }
     | { kind: 'map' }
     | { kind: 'command' }

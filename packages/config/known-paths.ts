@@ -18,6 +18,8 @@ export const knownPaths: readonly string[] = [
   'app',
   'canary.pause',
   'canary.weights',
+  'checks.required',
+  'checks.timeout',
   'database.backup',
   'database.backup-directory',
   'database.directory',
@@ -56,6 +58,7 @@ export const knownPaths: readonly string[] = [
   'linux-host.stop-timeout',
   'linux-host.supervisor',
   'lock-timeout',
+  'notify.on',
   'platform',
   'probe.rate',
   'probe.url',
@@ -72,4 +75,5 @@ export const knownPaths: readonly string[] = [
   'strategy',
   'verify-timeout',
   'watch',
+  'watch-after',
 ];

@@ -1,0 +1,136 @@
+import { type Context, escapeMarkdown, type Outcome, type Problem } from '@deploy-actions/action-kit';
+import { formatDuration } from '@deploy-actions/core';
+import { createGitHub, readCommitChecks } from '@deploy-actions/github';
+import { readOccasion } from '@deploy-actions/publish';
+import { isSettled, peekJournal, readHistory } from '@deploy-actions/release-engine';
+import { awaitChecks, describeChecks, isGreen, type RequiredCheck, standOf } from './checks.ts';
+import { type Asked, commitOf, type Phase, type Prepared } from './phase.ts';
+import { readServing, type Serving, type TargetSettings } from './serving.ts';
+import { readSettings, targetSettings } from './settings.ts';
+
+type Refusal = Pick<Outcome, 'reasonCode' | 'message' | 'remedy'>;
+
+interface Seen {
+  serving: Serving;
+  rows: [string, string][];
+  checks: RequiredCheck[];
+  /** Whether the release before this one was taken back or fled from. */
+  lastFailed: boolean;
+}
+
+/** The store, the router and the platform answer: what cannot be read now would not be found out until traffic moves. */
+async function readState(asked: Asked, settings: TargetSettings, context: Context): Promise<Seen> {
+  const serving = await readServing(settings, context);
+  const { store } = serving.target;
+  const [journal, history] = await Promise.all([peekJournal(store), readHistory(store)]);
+  const unfinished =
+    journal === null || isSettled(journal)
+      ? 'No release is unfinished.'
+      : `The release of ${journal.to.release.version} is unfinished (phase «${journal.phase}»); the shift settles it first.`;
+  const last = history.at(-1);
+  return {
+    serving,
+    checks: [],
+    lastFailed: last !== undefined && (last.result === 'taken-back' || last.fled !== null),
+    rows: [
+      ['Environment', escapeMarkdown(asked.inputs.environment)],
+      ['Serving now', escapeMarkdown(serving.words)],
+      ['State', escapeMarkdown(`${store.location} can be read. ${unfinished}`)],
+    ],
+  };
+}
+
+/** The required checks of the commit. A failure to read them is thrown: this is a gate. */
+async function gateOf({ inputs }: Asked, context: Context, timeout: number): Promise<RequiredCheck[]> {
+  const { facts, log, signal } = context;
+  const { apiUrl, graphqlUrl, repository } = facts;
+  const sha = commitOf(inputs.version, readOccasion(facts).headSha);
+  const github = createGitHub({
+    ...{ token: inputs['github-token'] ?? '', apiUrl, graphqlUrl, repository, log, signal },
+  });
+  const look = async () => standOf(inputs['checks-required'] ?? [], await readCommitChecks(github, sha));
+  return awaitChecks(look, timeout, { signal, log });
+}
+
+function refusalOf(checks: RequiredCheck[], timeout: number): Refusal | undefined {
+  if (isGreen(checks)) return undefined;
+  const open = checks.filter(({ state }) => state !== 'success');
+  const waited = open.some(({ state }) => state === 'failed')
+    ? ''
+    : ` after ${formatDuration(timeout)} (\`checks.timeout\`)`;
+  return {
+    reasonCode: 'checks_not_green',
+    message: `The commit is not green${waited}: ${describeChecks(open)}. Nothing was touched.`,
+    remedy:
+      'See that these checks succeed on the commit, then run it again. A name in `checks.required` is that of a check run (of a job: its name) or of a commit status, exactly as the commit shows it.',
+  };
+}
+
+/** With `timeout` the time that pending checks have; for a plan, none. */
+async function inspect(
+  asked: Asked,
+  settings: TargetSettings,
+  context: Context,
+  timeout: number,
+): Promise<{ seen: Seen; refusal: Refusal | undefined }> {
+  const seen = await readState(asked, settings, context);
+  let refusal: Refusal | undefined;
+  if (asked.inputs['checks-required'] !== undefined) {
+    seen.checks = await gateOf(asked, context, timeout);
+    refusal = refusalOf(seen.checks, timeout);
+    for (const { name, state, said } of seen.checks) {
+      const mark = state === 'success' ? '✅' : state === 'failed' ? '❌' : '⏳';
+      seen.rows.push([`Check ${escapeMarkdown(name)}`, `${mark} ${escapeMarkdown(said)}`]);
+    }
+  }
+  context.summary.table(['What', 'Seen'], seen.rows);
+  return { seen, refusal };
+}
+
+function outcomeOf(
+  seen: Seen,
+  ending: Pick<Outcome, 'result' | 'reasonCode' | 'message' | 'remedy'>,
+): Outcome {
+  const { main } = seen.serving;
+  return {
+    ...ending,
+    outputs: { version: main?.version, slot: main?.slot },
+    report: { checks: seen.checks, lastFailed: seen.lastFailed, serving: main },
+  };
+}
+
+/** Reads what has to be right before anything is touched. Writes nothing. */
+export const preflight: Phase = {
+  name: 'preflight',
+  title: 'Preflight',
+  doing: 'Looking before anything is touched',
+  isWanted: () => true,
+  async prepare(asked, context): Promise<Prepared | Problem[]> {
+    const read = await readSettings(targetSettings, {}, asked, context);
+    if (!read.ok) return read.problems;
+    const { version } = asked.inputs;
+    return {
+      async plan(within) {
+        const { seen, refusal } = await inspect(asked, read.inputs, within, 0);
+        return outcomeOf(seen, {
+          result: 'planned',
+          reasonCode: 'dry_run',
+          message: `${seen.serving.words}${refusal === undefined ? '' : ` As it is now, it would wait or be refused: ${refusal.message}`}`,
+        });
+      },
+      async run(within) {
+        const timeout = asked.inputs['checks-timeout'];
+        const { seen, refusal } = await inspect(asked, read.inputs, within, timeout);
+        if (refusal !== undefined) {
+          const message = `${refusal.message} ${seen.serving.words}`;
+          return outcomeOf(seen, { result: 'refused', ...refusal, message });
+        }
+        return outcomeOf(seen, {
+          result: 'succeeded',
+          reasonCode: 'ok',
+          message: `${version} may be released. ${seen.serving.words}`,
+        });
+      },
+    };
+  },
+};

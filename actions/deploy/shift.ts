@@ -1,0 +1,78 @@
+import type { Context, Outcome, Problem } from '@deploy-actions/action-kit';
+import { DeployError, messageOf } from '@deploy-actions/core';
+import type { Asked, Phase, Prepared, Undone } from './phase.ts';
+import { readServing, type TargetSettings } from './serving.ts';
+import { isGood, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
+
+/**
+ * The switch's own watch is left to the phase after it, so that nobody waits twice, unless deploy.yml asks for it or the
+ * old version would be stopped before that phase.
+ */
+function watchOf({ inputs, config }: Asked): Record<string, string> {
+  if (inputs.strategy !== 'blue-green' || inputs['watch-after'] === 0) return {};
+  return config('watch') !== undefined || config('keep-previous')?.value === false ? {} : { watch: '0' };
+}
+
+function left(version: string, why: string, remedy = ''): Undone {
+  return {
+    state: 'failed',
+    message: `The traffic could not be given back: ${why}`,
+    remedy:
+      `See who has the traffic. If it is ${version}, run the action \`rollback\` for this environment, or release a version that is well. ${remedy}`.trim(),
+  };
+}
+
+/** Gives the traffic back, once, where it is still this version's to give. */
+async function giveBack(
+  version: string,
+  rollback: Part,
+  settings: TargetSettings,
+  context: Context,
+): Promise<Undone> {
+  try {
+    const { main, words } = await readServing(settings, context);
+    if (main?.version !== version) {
+      return { state: 'stays', message: `There was nothing to give back: ${words}` };
+    }
+    const outcome = await rollback.run(context);
+    if (!isGood(outcome)) return { ...left(version, outcome.message, outcome.remedy), outcome };
+    return { state: 'undone', message: `The traffic was given back: ${outcome.message}`, outcome };
+  } catch (thrown) {
+    return left(version, messageOf(thrown), thrown instanceof DeployError ? thrown.remedy : '');
+  }
+}
+
+export const shift: Phase = {
+  name: 'shift',
+  title: 'Shift',
+  doing: 'Shifting the traffic',
+  isWanted: () => true,
+  async prepare(asked, context): Promise<Prepared | Problem[]> {
+    const { version, strategy } = asked.inputs;
+    const action = strategy === 'canary' ? 'canary' : 'blue-green-switch';
+    const [forth, back, settings] = [
+      await preparePart(action, { version, ...watchOf(asked) }, asked, context),
+      await preparePart('rollback', {}, asked, context),
+      await readSettings(targetSettings, {}, asked, context),
+    ];
+    if (Array.isArray(forth) || Array.isArray(back) || !settings.ok) {
+      return [forth, back].filter((part) => Array.isArray(part)).flat();
+    }
+    const undo = (within: Context) => giveBack(version, back, settings.inputs, within);
+    return {
+      plan: (within) => forth.run(within, { 'dry-run': true }),
+      run: (within) => forth.run(within),
+      undo: ({ outputs }: Outcome) =>
+        outputs['previous-version'] === undefined
+          ? {
+              kind: 'stays',
+              why: `${version} keeps the traffic: there is no earlier version to give it back to.`,
+            }
+          : { kind: 'back', run: undo },
+      async post(within, isBack) {
+        await forth.post(within);
+        return isBack ? undo(within) : undefined;
+      },
+    };
+  },
+};

@@ -1,0 +1,201 @@
+import {
+  type Context,
+  createSummary,
+  escapeMarkdown,
+  type Outcome,
+  type Problem,
+} from '@deploy-actions/action-kit';
+import { DeployError, formatDuration, sleep } from '@deploy-actions/core';
+import {
+  analysisOf,
+  limitInputs,
+  type LimitInputs,
+  requireReady,
+  type Target,
+  watchReadiness,
+  watchWindow,
+  type WindowResult,
+} from '@deploy-actions/targets';
+import { type Asked, type Earlier, type Phase, type Prepared } from './phase.ts';
+import { isHealthChecked } from './postflight.ts';
+import { readServing, type Serving, superseded, type TargetSettings } from './serving.ts';
+import { isGood, limitSettings, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
+
+/** How many looks in a row have to fail, and milliseconds between them: one late answer takes no release back. */
+const looks = 3;
+const betweenLooks = 1_000;
+
+/** What the new version is watched by. */
+interface Watched {
+  settings: TargetSettings;
+  /** Where deploy.yml names a health check. */
+  health: Part | undefined;
+  /** Where deploy.yml says anything of limits: defaults that nobody asked for would take a quiet version back. */
+  limits: LimitInputs | undefined;
+}
+
+function hasLimits({ config }: Asked): boolean {
+  return Object.values(limitInputs).some((spec) => config(spec.config) !== undefined);
+}
+
+/** One check without a word in log or summary. */
+function lookOnce(health: Part, context: Context): Promise<Outcome> {
+  const { debug } = context.log;
+  const log = { ...context.log, info: debug, progress: () => {} };
+  return health.run({ ...context, log, summary: createSummary() }, { timeout: 0, successes: 1 });
+}
+
+/** Throws when the version is not well, or has the traffic no more; at most once per `health.interval`, where that is longer. */
+function watcher({ settings, health }: Watched, serving: Serving, context: Context) {
+  const { target, main } = serving;
+  const pause = Number(health?.inputs['interval'] ?? 0);
+  let asked = -Infinity;
+  return async () => {
+    const now = await readServing(settings, context);
+    if (now.main?.version !== main?.version) throw new Superseded(now);
+    if (main !== undefined) await requireReady(target.platform, main.slot, context.signal);
+    if (health === undefined || performance.now() - asked < pause) return;
+    for (let look = 1; ; look += 1) {
+      asked = performance.now();
+      const outcome = await lookOnce(health, context);
+      if (isGood(outcome)) return;
+      if (look >= looks)
+        throw new DeployError(outcome.reasonCode, outcome.message, { remedy: outcome.remedy });
+      await sleep(betweenLooks, context.signal, 'looking at the health');
+    }
+  };
+}
+
+/** Another version has the traffic: for `run`, which ends as that. */
+class Superseded extends Error {
+  readonly by: Serving;
+  constructor(by: Serving) {
+    super(by.words);
+    this.by = by;
+  }
+}
+
+function describe({ health, limits }: Watched): string {
+  const what = ['its instances'];
+  if (health !== undefined) what.push('its health check');
+  if (limits !== undefined) what.push('its error rate and response time');
+  return what.join(', ');
+}
+
+function ended(
+  version: string,
+  serving: Serving,
+  ending: Pick<Outcome, 'result' | 'reasonCode' | 'message' | 'remedy'>,
+  window?: WindowResult,
+): Outcome {
+  return {
+    ...ending,
+    outputs: { version, slot: serving.main?.slot },
+    report: { window },
+  };
+}
+
+async function judge(
+  limits: LimitInputs,
+  target: Target,
+  names: { slot: string; version: string },
+  milliseconds: number,
+  context: Context,
+  stillWell: () => Promise<void>,
+): Promise<WindowResult> {
+  const analysis = analysisOf(limits, target.ownMetrics, names, 1);
+  const result = await watchWindow(analysis, milliseconds, context.signal, context.log, stillWell);
+  context.summary.table(
+    ['Verdict', 'Why'],
+    result.combined.verdicts.map(({ outcome, words }) => [outcome, escapeMarkdown(words)]),
+  );
+  for (const words of result.combined.words) context.log.info(words);
+  return result;
+}
+
+async function run(
+  { inputs }: Asked,
+  watched: Watched,
+  context: Context,
+  earlier: Earlier,
+): Promise<Outcome> {
+  const { version } = inputs;
+  const milliseconds = inputs['watch-after'];
+  const serving = await readServing(watched.settings, context);
+  if (serving.main?.version !== version) return superseded(version, serving);
+  if (earlier.get('shift')?.result === 'unchanged') {
+    const message = `${version} had the traffic before; there is nothing new to watch.`;
+    return ended(version, serving, { result: 'unchanged', reasonCode: 'already_current', message });
+  }
+  // With the patience that the health check has: a version may need a moment with all the traffic.
+  const first = await watched.health?.run(context);
+  if (first !== undefined && !isGood(first)) return first;
+
+  const stillWell = watcher(watched, serving, context);
+  let window: WindowResult | undefined;
+  try {
+    if (watched.limits === undefined) {
+      await watchReadiness(milliseconds, context.signal, context.log, stillWell);
+    } else {
+      const names = { slot: serving.main.slot, version };
+      window = await judge(watched.limits, serving.target, names, milliseconds, context, stillWell);
+    }
+  } catch (thrown) {
+    if (thrown instanceof Superseded) return superseded(version, thrown.by);
+    throw thrown;
+  }
+  if (window !== undefined && window.decision !== 'pass') {
+    const fails = window.decision === 'fail';
+    return ended(
+      version,
+      serving,
+      {
+        result: fails ? 'failed' : 'inconclusive',
+        reasonCode: window.combined.reasonCode,
+        message: `${fails ? 'Beyond its limits' : 'No verdict'} after ${formatDuration(window.elapsed)} with all traffic: ${window.combined.words.join(' ')}`,
+        remedy: fails
+          ? `Look at the errors and response times of ${version}, correct it and release again.`
+          : 'Give it more traffic or time (`watch-after`, `analysis.hold-timeout`), or lower `analysis.min-requests`.',
+      },
+      window,
+    );
+  }
+  const message = `${version} was well for ${formatDuration(milliseconds)}: ${describe(watched)}.`;
+  context.summary.paragraph(escapeMarkdown(message));
+  return ended(version, serving, { result: 'succeeded', reasonCode: 'ok', message }, window);
+}
+
+/** Watches what users see after all traffic has moved, while the old version still runs for an instant way back. */
+export const watch: Phase = {
+  name: 'watch',
+  title: 'Watch',
+  doing: 'Watching the new version',
+  isWanted: ({ inputs }) => inputs['watch-after'] > 0,
+  async prepare(asked, context): Promise<Prepared | Problem[]> {
+    const settings = await readSettings(targetSettings, {}, asked, context);
+    const health = isHealthChecked(asked) ? await preparePart('health-check', {}, asked, context) : undefined;
+    const limits = hasLimits(asked) ? await readSettings(limitSettings, {}, asked, context) : undefined;
+    if (!settings.ok || Array.isArray(health) || limits?.ok === false) {
+      return [
+        ...(settings.ok ? [] : settings.problems),
+        ...(Array.isArray(health) ? health : []),
+        ...(limits?.ok === false ? limits.problems : []),
+      ];
+    }
+    const watched = { settings: settings.inputs, health, limits: limits?.inputs };
+    return {
+      plan(within) {
+        const message = `For ${formatDuration(asked.inputs['watch-after'])} after the shift: ${describe(watched)}.`;
+        within.summary.paragraph(escapeMarkdown(message));
+        return Promise.resolve({
+          result: 'planned',
+          reasonCode: 'dry_run',
+          message,
+          outputs: {},
+          report: {},
+        });
+      },
+      run: (within, earlier) => run(asked, watched, within, earlier),
+    };
+  },
+};
