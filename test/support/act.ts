@@ -39,6 +39,8 @@ export interface ActOptions {
   runId: string;
   /** Cancels the run once, as a person would, when the line of a step's log contains this. */
   cancelAt?: string;
+  /** Gets every line of act's log as it comes. */
+  onLine?: (line: string) => void;
 }
 
 export interface ActStep {
@@ -112,6 +114,7 @@ export async function runWorkflow(options: ActOptions): Promise<ActRun> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => (run.log += text));
   createInterface({ input: child.stdout }).on('line', (line) => {
     record(run, line);
+    options.onLine?.(line);
     if (!cancelled && options.cancelAt !== undefined && line.includes(options.cancelAt)) {
       cancelled = true;
       child.kill('SIGINT');

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createExample, type Example, type Settings } from './example.ts';
-import { stepsOf } from './repository.ts';
+import { deploymentsOf, stepsOf } from './repository.ts';
 
 const examples = join(import.meta.dirname, '../../workflows-examples');
 const checkout = 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1';

@@ -49,7 +49,10 @@ async function commit(number: number, kind: ReleaseKind): Promise<string> {
   const file = join(directory, '.github/workflows/pull-request.yml');
   await writeFile(file, `${await readFile(file, 'utf8')}      database-url: \${{ vars.EMPTY_DATABASE }}\n`);
   const environmentFile = join(folder, 'production.env');
-  await writeFile(environmentFile, `DATABASE_URL=${production}\nSECRET_KEY=for-the-test\nALLOWED_HOSTS=127.0.0.1\n`);
+  await writeFile(
+    environmentFile,
+    `DATABASE_URL=${production}\nSECRET_KEY=for-the-test\nALLOWED_HOSTS=127.0.0.1\n`,
+  );
   await fillIn(name, directory, {
     router: { listen },
     'state-directory': join(folder, 'state'),
@@ -97,7 +100,8 @@ test(
   'a good one',
   async () => {
     const run = await push(2, 'unsafe-migration');
-    console.log(run.log, run.jobs, stepsOf(run), run.outputs, run.annotations);
+    await writeFile('/tmp/pr-run.log', run.log);
+    console.log(run.jobs, stepsOf(run), run.outputs, run.annotations);
     const { comments, checkRuns, analyses } = repository.github.repository;
     console.log(JSON.stringify({ comments, checkRuns, analyses }, null, 1));
     console.log(repository.github.calls.map((call) => `${call.operation} ${call.outcome}`));

@@ -22,7 +22,7 @@ export const pinned = {
 };
 
 export interface RunOptions extends Partial<
-  Pick<ActOptions, 'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'actor' | 'variables'>
+  Pick<ActOptions, 'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'onLine' | 'actor' | 'variables'>
 > {
   /**
    * What the token may do; default what the jobs of the workflow ask for, and those of the suite's reusable workflows that
@@ -118,7 +118,15 @@ export async function createRepository({ python = '' } = {}): Promise<Repository
   };
 }
 
-/** `name: result` of every step that ran, in order; post steps are marked. */
-export function stepsOf(run: ActRun): string[] {
-  return run.steps.map(({ name, stage, result }) => `${stage === 'Post' ? 'post ' : ''}${name}: ${result}`);
+/** `name: result` of every step that ran, in order; post steps are marked. Jobs run side by side: name one of several. */
+export function stepsOf(run: ActRun, job?: string): string[] {
+  const steps = job === undefined ? run.steps : run.steps.filter((step) => step.job === job);
+  return steps.map(({ name, stage, result }) => `${stage === 'Post' ? 'post ' : ''}${name}: ${result}`);
+}
+
+/** `environment: state: description` of each deployment's statuses, oldest first. */
+export function deploymentsOf({ github }: Repository | { github: GitHubDouble }): string[][] {
+  return github.repository.deployments.map(({ environment, statuses }) =>
+    statuses.map(({ state, description }) => `${environment}: ${state}: ${description}`),
+  );
 }
