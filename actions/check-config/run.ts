@@ -70,13 +70,12 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   ]);
   const parity = parityOf(document, environments);
 
-  const findings = findingsOf(mistakes, file);
-  for (const { level, message, properties } of annotationCommands(findings).items) {
-    context.annotate(level, message, properties);
-  }
+  const shown = annotationCommands(findingsOf(mistakes, file));
+  for (const { level, message, properties } of shown.items) context.annotate(level, message, properties);
   for (const { place, message } of mistakes.slice(0, loggedLimit)) {
     log.info(`${describePlace(file, place)}: ${message}`);
   }
+  if (shown.notice !== '') log.info(shown.notice);
   mistakesTable(summary, file, mistakes);
   hintsTable(summary, checked.hints);
   parityTable(summary, parity);

@@ -27,7 +27,7 @@ export function mistakesTable(summary: Summary, file: string, mistakes: readonly
     mistakes.map(({ place, message, remedy, environments }) => [
       escapeMarkdown(describePlace(file, place)),
       escapeMarkdown([message, ...(remedy === undefined ? [] : [remedy])].join(' ')),
-      environments.length === 0 ? 'all' : escapeMarkdown(environments.join(', ')),
+      escapeMarkdown(environments.join(', ')),
     ]),
   );
 }
@@ -44,7 +44,7 @@ export function hintsTable(summary: Summary, hints: readonly Hint[]): void {
     hints.map(({ action, message, environments }) => [
       escapeMarkdown(action),
       escapeMarkdown(message),
-      environments.length === 0 ? 'all' : escapeMarkdown(environments.join(', ')),
+      escapeMarkdown(environments.join(', ')),
     ]),
   );
 }
