@@ -25,8 +25,8 @@ export interface ConfigDocument {
   problems: ConfigProblem[];
   /** By name, in the order of the file. */
   environments: string[];
-  /** Of `environments`; of the file's begin, when it has none. */
-  environmentsPlace: Place;
+  /** Of an environment's name; of `environments` for one that is not there, or of the file's begin. */
+  placeOf(environment: string): Place;
   /** All paths that it may have. */
   paths: readonly string[];
   /** `environment`: '' for what stands at the top alone. */
@@ -86,7 +86,11 @@ export async function readConfig(
     file,
     problems,
     environments: [...environments.keys()],
-    environmentsPlace: top?.entries.get('environments')?.place ?? { line: 1, column: 1 },
+    placeOf(environment) {
+      const all = top?.entries.get('environments');
+      const own = isMapping(all?.node) ? all.node.entries.get(environment) : undefined;
+      return own?.place ?? all?.place ?? { line: 1, column: 1 };
+    },
     paths,
     find(environment, path) {
       for (const layer of layers.get(environment) ?? shared) {
@@ -104,11 +108,11 @@ export async function readConfig(
 
 /** That a step asks for an environment which the file does not name. A file that names none does not mind. */
 export function unknownEnvironment(document: ConfigDocument, environment: string): ConfigProblem | undefined {
-  const { environments, environmentsPlace } = document;
+  const { environments } = document;
   if (environment === '' || environments.length === 0 || environments.includes(environment)) return undefined;
   return {
     rule: 'unknown-environment',
-    place: environmentsPlace,
+    place: document.placeOf(environment),
     path: 'environments',
     message: `There is no environment ${JSON.stringify(environment)}.`,
     remedy: `${meantBy(environment, environments)}There are ${quoted(environments)}. Use one of these, or add it.`,

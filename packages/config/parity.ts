@@ -1,10 +1,11 @@
-import { canonicalJson, isRecord, type Json } from '@deploy-actions/core';
+import { canonicalJson, isRecord, type Json, type Place } from '@deploy-actions/core';
 import type { ConfigDocument, Found } from './document.ts';
 
 /** A setting as an environment has it. */
 export interface ParityValue {
   /** Of a mapping only its names: what it holds may be secret. */
   shown: string;
+  place: Place;
   where: string;
 }
 
@@ -60,6 +61,7 @@ function isProduction(environment: string): boolean {
 
 function shownOf(value: Json): string {
   if (isRecord(value)) return `{${Object.keys(value).join(', ')}}`;
+  if (Array.isArray(value)) return `[${value.map((item) => shownOf(item)).join(', ')}]`;
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   // A password in a URL does not belong in the file, and still less in a summary.
   return text.replaceAll(/(\/\/)[^/@\s"]+@/g, '$1***@');
@@ -82,7 +84,9 @@ function rowOf(path: string, found: Record<string, Found>): ParityRow | undefine
   const values = Object.fromEntries(
     all.map(([environment, one]): [string, ParityValue | null] => [
       environment,
-      one.state === 'set' ? { shown: shownOf(one.value), where: one.origin.where } : null,
+      one.state === 'set'
+        ? { shown: shownOf(one.value), place: one.origin.place, where: one.origin.where }
+        : null,
     ]),
   );
   const row = { path, values, names: differingNames(set) };

@@ -177,7 +177,7 @@ export function deploySchema(definitions: ActionDefinition[]): string {
       ...(spec.example === undefined ? {} : { examples: [spec.example] }),
     });
   }
-  const keys = Object.keys((settings['properties'] ?? {}) as Record<string, Schema>);
+  const keys = Object.keys(settings['properties'] ?? {});
   const all = Object.fromEntries(keys.map((key) => [key, { $ref: `#/$defs/settings/properties/${key}` }]));
   const document = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
