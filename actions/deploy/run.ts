@@ -6,9 +6,10 @@ import {
   type InputValues,
   type Outcome,
   type Problem,
+  type Result,
 } from '@deploy-actions/action-kit';
 import { loadConfig } from '@deploy-actions/config';
-import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
+import { DeployError, isRecord, messageOf, type ReasonCode } from '@deploy-actions/core';
 import {
   type DeploymentPlan,
   openReporting,
@@ -16,11 +17,14 @@ import {
   resumeDeployment,
   trackDeployment,
 } from '@deploy-actions/publish';
+import { deploymentPlan } from '@deploy-actions/targets';
 import { endingOf, phasesJson, phasesReport, planText, summarizePhases } from './account.ts';
 import type { definition } from './definition.ts';
 import { notify } from './notify.ts';
 import { type Asked, commitOf } from './phase.ts';
 import { phases as all } from './phases.ts';
+import { readServing, type TargetSettings } from './serving.ts';
+import { readSettings, targetSettings } from './settings.ts';
 import {
   type Ended,
   goBack,
@@ -64,11 +68,24 @@ function appOf({ config }: Asked): string {
   return typeof app === 'string' ? app : '';
 }
 
-function deploymentOf(asked: Asked, context: Context): DeploymentPlan {
-  const { environment, version, strategy } = asked.inputs;
+/** Where the release goes; it was found right before. */
+async function targetOf(asked: Asked, context: Context): Promise<TargetSettings> {
+  const read = await readSettings(targetSettings, {}, asked, context);
+  if (!read.ok) throw refused(read.problems);
+  return read.inputs;
+}
+
+/** The one deployment of all phases. */
+function deploymentOf(asked: Asked, settings: TargetSettings): DeploymentPlan {
+  const { version, strategy } = asked.inputs;
   const sha = commitOf(version, '');
-  const facts = { app: appOf(asked), run: context.facts.runUrl };
-  return { environment, version, strategy, commit: sha === '' ? 'run' : { sha }, facts };
+  const plan = deploymentPlan(settings, { version, strategy });
+  return sha === '' ? plan : { ...plan, commit: { sha } };
+}
+
+/** The version that has the traffic in the end. */
+function servingOf({ outputs }: Outcome): string | undefined {
+  return outputs['version'] === undefined ? undefined : String(outputs['version']);
 }
 
 /** What the main step hands to the post step. */
@@ -145,7 +162,7 @@ async function release(asked: Asked, ready: Ready[], context: Context): Promise<
   const tracker = trackDeployment(
     openReporting(context, inputs['github-token']),
     context,
-    deploymentOf(asked, context),
+    deploymentOf(asked, await targetOf(asked, context)),
   );
   context.remember(memory.telling, 'open');
   const within: Context = { ...context, deployment: tracker };
@@ -158,10 +175,8 @@ async function release(asked: Asked, ready: Ready[], context: Context): Promise<
     await goBack(ended, within, arming);
   const outcome = outcomeOf(inputs, ended);
   summarizePhases(context.summary, ready, ended);
-  const { result, message, outputs } = outcome;
-  const serving = outputs.version === undefined ? undefined : String(outputs.version);
   await Promise.all([
-    tracker.end({ result, message, serving }),
+    tracker.end({ ...outcome, serving: servingOf(outcome) }),
     notify(inputs, context, appOf(asked), outcome, lastFailed(ended)).then(() =>
       context.remember(memory.telling, 'done'),
     ),
@@ -176,6 +191,32 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   return inputs['dry-run'] ? plan(asked, ready, context) : release(asked, ready, context);
 }
 
+/** What the post step found and made of it; with `failure`, what could not be taken back. */
+async function settle(
+  ready: Ready[],
+  settings: TargetSettings,
+  context: Context,
+): Promise<{ outcome: Outcome; failure: unknown }> {
+  const armed = context.recall(memory.armed).split(',');
+  const words = ['The main step was ended before it could say how it went.'];
+  const outcome = (
+    result: Result,
+    reasonCode: ReasonCode,
+    version: string | undefined,
+    remedy?: string,
+  ): Outcome => ({ result, reasonCode, message: words.join(' '), remedy, outputs: { version }, report: {} });
+  try {
+    for (const { message } of await settlePhases(ready, context, armed)) words.push(message);
+    const serving = await readServing(settings, context);
+    words.push(serving.words);
+    return { outcome: outcome('cancelled', 'cancelled', serving.main?.version), failure: undefined };
+  } catch (thrown) {
+    words.push(messageOf(thrown));
+    const remedy = thrown instanceof DeployError ? thrown.remedy : undefined;
+    return { outcome: outcome('failed', 'revert_failed', undefined, remedy), failure: thrown };
+  }
+}
+
 /** Settles what a main step that was ended left behind, and says on GitHub and to those who are notified how that went. */
 export async function post(inputs: Inputs, context: Context): Promise<void> {
   if (inputs['dry-run']) return;
@@ -183,36 +224,19 @@ export async function post(inputs: Inputs, context: Context): Promise<void> {
   const { ready, problems } = await preparePhases(asked, context);
   // The main step said so, and touched nothing.
   if (problems.length > 0) return;
-  const armed = context.recall(memory.armed).split(',');
-  const ending: Outcome = {
-    result: 'cancelled',
-    reasonCode: 'cancelled',
-    message: 'The main step was ended before it could say how it went.',
-    outputs: {},
-    report: {},
-  };
+  const settings = await targetOf(asked, context);
   const tracker = resumeDeployment(
     openReporting(context, inputs['github-token']),
     context,
-    deploymentOf(asked, context),
+    deploymentOf(asked, settings),
   );
-  let failure: unknown;
-  try {
-    const undone = await settlePhases(ready, { ...context, deployment: tracker ?? quiet }, armed);
-    ending.message = [ending.message, ...undone.map(({ message }) => message)].join(' ');
-    ending.outputs = { ...undone.findLast(({ outcome }) => outcome !== undefined)?.outcome?.outputs };
-  } catch (thrown) {
-    failure = thrown;
-    ending.result = 'failed';
-    ending.reasonCode = 'revert_failed';
-    ending.message = messageOf(thrown);
-  }
-  const { result, message, outputs } = ending;
-  const serving = outputs['version'] === undefined ? undefined : String(outputs['version']);
-  await tracker?.end({ result, message, serving });
+  const within = { ...context, deployment: tracker ?? quiet };
+  const { outcome, failure } = await settle(ready, settings, within);
+  const ending = { ...outcome, serving: servingOf(outcome) };
+  await tracker?.end(failure === undefined ? (tracker.ending ?? ending) : ending);
   // A main step that was ended in the middle told nobody.
   if (failure !== undefined || context.recall(memory.telling) === 'open') {
-    await notify(inputs, context, appOf(asked), ending, false);
+    await notify(inputs, context, appOf(asked), outcome, false);
   }
   if (failure !== undefined) throw failure;
 }
