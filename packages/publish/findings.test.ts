@@ -43,7 +43,13 @@ describe('findings', () => {
       conclusion: 'failure',
       external_id: '7.1/migrate-db-production',
     });
-    expect(check?.annotations.map(({ path, start_line, annotation_level }) => [path, start_line, annotation_level])).toEqual([
+    expect(
+      check?.annotations.map(({ path, start_line, annotation_level }) => [
+        path,
+        start_line,
+        annotation_level,
+      ]),
+    ).toEqual([
       ['shop/migrations/0002_drop.py', 3, 'failure'],
       ['shop/migrations/0002_drop.py', 9, 'failure'],
     ]);
@@ -53,7 +59,9 @@ describe('findings', () => {
     expect(stage.context.summary.text()).not.toContain('<!--');
     const [upload] = studio.github.callsOf(/^POST .*sarifs$/);
     const { sarif: text } = upload?.body as { sarif: string };
-    expect(gunzipSync(Buffer.from(text, 'base64')).toString()).toContain('migrate-db-production/database/shop');
+    expect(gunzipSync(Buffer.from(text, 'base64')).toString()).toContain(
+      'migrate-db-production/database/shop',
+    );
     expect(stage.annotations).toEqual([]);
     expect(stage.warnings).toEqual([]);
 
@@ -98,7 +106,9 @@ describe('findings', () => {
     const [check] = studio.github.repository.checkRuns;
     expect(check?.annotations).toHaveLength(500);
     expect(check?.annotations.every(({ annotation_level }) => annotation_level === 'failure')).toBe(true);
-    expect(check?.output.summary).toContain('120 of 620 findings are not shown here, the least severe: 120 low.');
+    expect(check?.output.summary).toContain(
+      '120 of 620 findings are not shown here, the least severe: 120 low.',
+    );
     expect(studio.github.callsOf(/check-runs/)).toHaveLength(10);
 
     const stage = await studio.stage({ permissions: null });
@@ -113,7 +123,10 @@ describe('findings', () => {
       redact: (text) => text.replaceAll('hunter2', '***'),
     });
     const sarif = { tool: 'migrate-db', targets: [target] };
-    await publish(stage, reportOf([draft(3, { message: 'The default is hunter2.' })], { sarif, more: 'hunter2' }));
+    await publish(
+      stage,
+      reportOf([draft(3, { message: 'The default is hunter2.' })], { sarif, more: 'hunter2' }),
+    );
     const sent = studio.github.calls.map(({ body }) => {
       const { sarif: text } = (body ?? {}) as { sarif?: string };
       return text === undefined ? JSON.stringify(body) : gunzipSync(Buffer.from(text, 'base64')).toString();

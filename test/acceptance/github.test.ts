@@ -167,7 +167,7 @@ describe('a release does not hang on what it tells', { timeout: 90_000 }, () => 
     ['500', faults.serverError, /deployment.*Server Error/s],
     ['a cut connection', faults.cut, /deployment.*(?:closed|fetch failed|terminated|no answer)/s],
     ['a cut after the effect', faults.cutAfterEffect, /deployment/],
-    ['late answers', faults.late(20_000), /The deployment: GitHub did not take it within 4/],
+    ['late answers', faults.late(20_000), /The deployment: GitHub was not done with it after 4/],
   ];
   it.each(cases)('with %s', async (_name, fault, warning) => {
     github.inject({ fault });
@@ -228,7 +228,7 @@ describe('a release does not hang on what it tells', { timeout: 90_000 }, () => 
     it('waits a few seconds for it, at the end', async () => {
       const step = await release({ apiUrl: apiUrl() });
       expectSame(step);
-      expect(warningsOf(step).join('\n')).toContain('GitHub did not take it within 4');
+      expect(warningsOf(step).join('\n')).toContain('GitHub was not done with it after 4');
     });
 
     it('is cancelled within the time that the runner gives', async () => {
