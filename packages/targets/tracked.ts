@@ -114,7 +114,7 @@ export async function trackedAfter(
       : undefined;
   try {
     const settled = await settle();
-    await tracker?.end(tracker.ending ?? settled);
+    await tracker?.end(settled);
   } catch (thrown) {
     await tracker?.end({ result: 'error', message: messageOf(thrown), serving: undefined });
     throw thrown;
