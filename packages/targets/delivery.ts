@@ -440,7 +440,7 @@ export async function settleAfter(
     context.log.info(outcome.message);
     const serving = outcome.outputs.version;
     return {
-      result: outcome.reasonCode === 'reverted' ? 'cancelled' : 'succeeded',
+      result: serving === version ? 'succeeded' : 'cancelled',
       message: outcome.message,
       serving: typeof serving === 'string' ? serving : undefined,
     };

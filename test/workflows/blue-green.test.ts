@@ -159,6 +159,12 @@ test(
   patience,
 );
 
+test('GitHub was told of every deployment how far it was and what serves', () => {
+  const deployments = deploymentsOf(example, sha);
+  expect(deployments[1]).toContain('in_progress: Traffic: green 100 %');
+  expect(deployments.map((statuses) => statuses.at(-1))).toEqual([]);
+});
+
 test('the examples have one way to roll back', async () => {
   const [a, b] = await Promise.all(
     ['linux-host-blue-green', 'linux-host-canary'].map((name) =>

@@ -4,7 +4,7 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRecord, type Json, parseYaml } from '@deploy-actions/core';
-import { freePort, freePorts } from '../support/ports.ts';
+import { freePorts } from '../support/ports.ts';
 import { createRepository, type Repository } from './repository.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -46,15 +46,15 @@ export async function createExample(name: string, filledIn: Settings): Promise<E
   await cp(join(root, 'test/support/static-server.ts'), join(directory, 'server.ts'));
   await writeFile(join(folder, 'production.env'), '# What is secret in production.\n');
 
-  const listen = `127.0.0.1:${await freePort()}`;
-  const ports = await freePorts(8);
+  const ports = await freePorts(9);
+  const listen = `127.0.0.1:${ports.from}`;
   const ofThisMachine: Settings = {
     router: { listen },
     health: { url: `http://${listen}/health/` },
     'state-directory': join(folder, 'state'),
     'linux-host': {
       command: [process.execPath, '--disable-warning=ExperimentalWarning', 'server.ts'],
-      'port-range': `${ports.from}-${ports.to}`,
+      'port-range': `${ports.from + 1}-${ports.to}`,
       supervisor: 'process',
     },
     environments: { production: { 'linux-host': { 'env-file': join(folder, 'production.env') } } },

@@ -99,7 +99,7 @@ async function push(
 test(
   'a good one',
   async () => {
-    const run = await push(2, 'unsafe-migration');
+    const run = await push(2, 'good');
     await writeFile('/tmp/pr-run.log', run.log);
     console.log(run.jobs, stepsOf(run), run.outputs, run.annotations);
     const { comments, checkRuns, analyses } = repository.github.repository;

@@ -124,9 +124,11 @@ export function stepsOf(run: ActRun, job?: string): string[] {
   return steps.map(({ name, stage, result }) => `${stage === 'Post' ? 'post ' : ''}${name}: ${result}`);
 }
 
-/** `environment: state: description` of each deployment's statuses, oldest first. */
-export function deploymentsOf({ github }: Repository | { github: GitHubDouble }): string[][] {
-  return github.repository.deployments.map(({ environment, statuses }) =>
-    statuses.map(({ state, description }) => `${environment}: ${state}: ${description}`),
+/** `state: description` of each status of each deployment on GitHub, oldest first, with names in the place of SHAs. */
+export function deploymentsOf({ github }: { github: GitHubDouble }, sha: Record<string, string>): string[][] {
+  const named = (text: string) =>
+    Object.entries(sha).reduce((told, [version, commit]) => told.replaceAll(commit, version), text);
+  return github.repository.deployments.map(({ statuses }) =>
+    statuses.map(({ state, description }) => named(`${state}: ${description}`)),
   );
 }

@@ -72,13 +72,8 @@ async function deploy(
   return example.run('deploy.yml', options);
 }
 
-/** The last status of each deployment on GitHub, with the version in the place of its commit. */
-function told(): string[] {
-  const versions = Object.entries(sha);
-  return deploymentsOf(example).map((statuses) =>
-    versions.reduce((text, [version, commit]) => text.replaceAll(commit, version), statuses.at(-1) ?? ''),
-  );
-}
+/** The last status of each deployment. */
+const told = () => deploymentsOf(example, sha).map((statuses) => statuses.at(-1));
 
 test(
   'a release is approved, deployed and watched',
@@ -98,16 +93,12 @@ test(
       expect(run.summary).toContain(`${sha[version]} may be deployed to production.`);
       expect(await example.serving()).toEqual([version]);
     }
-    expect(deploymentsOf(example)[1]).toEqual([
-      'production: queued: Waiting for the environment',
-      ...Array.from({ length: deploymentsOf(example)[1]!.length - 2 }, () =>
-        expect.stringMatching(/^production: in_progress: \w/),
-      ),
-      `production: success: ${sha['v2']} has all traffic of helpdesk in production.`,
-    ]);
+    const [, second = []] = deploymentsOf(example, sha);
+    expect(second[0]).toBe('queued: Waiting for the environment');
+    expect(second).toContain('in_progress: Traffic: green 100 %');
     expect(told()).toEqual([
-      'production: inactive: v2 serves now',
-      'production: success: v2 has all traffic of helpdesk in production.',
+      'inactive: v2 serves now',
+      'success: v2 has all traffic of helpdesk in production.',
     ]);
   },
   patience,
@@ -121,7 +112,7 @@ test(
     expect(run.outputs['deploy']).toMatchObject({ result: 'refused', 'reason-code': 'not_ready' });
     expect(run.annotations).toContainEqual(expect.stringMatching(/^error Deploy: refused \(not_ready\): /));
     expect(await example.serving()).toEqual(['v2']);
-    expect(told()[2]).toMatch(/^production: failure: v3 got no traffic: /);
+    expect(told()[2]).toMatch(/^failure: v3 got no traffic: /);
 
     healthy = true;
     const becameIll = await deploy('v4', {}, illAt('deploy', 'Traffic: '));
@@ -135,8 +126,8 @@ test(
     expect(becameIll.summary).toContain('The traffic was given back');
     expect(await example.serving()).toEqual(['v2']);
     expect(told().slice(3)).toEqual([
-      expect.stringMatching(/^production: failure: /),
-      expect.stringMatching(/^production: success: v2 serves again\. /),
+      expect.stringMatching(/^failure: /),
+      expect.stringMatching(/^success: v2 serves again\. /),
     ]);
   },
   patience,
@@ -159,7 +150,7 @@ test(
     expect(run.outputs['serving']).toMatchObject({ result: 'planned', version: sha['v5'] });
     expect(run.outputs['back']).toMatchObject({ result: 'succeeded', version: sha['v2'] });
     expect(await example.serving()).toEqual(['v2']);
-    expect(told().at(-1)).toBe('production: success: v2 has all traffic of helpdesk in production.');
+    expect(told().at(-1)).toBe('success: v2 has all traffic of helpdesk in production.');
   },
   patience,
 );
@@ -186,7 +177,7 @@ test(
     ]);
     expect(done.outputs['rollback']).toMatchObject({ result: 'succeeded', version: sha['v1'] });
     expect(await example.serving()).toEqual(['v1']);
-    expect(told().at(-1)).toBe('production: success: v1 has all traffic of helpdesk in production.');
+    expect(told().at(-1)).toBe('success: v1 has all traffic of helpdesk in production.');
   },
   patience,
 );
