@@ -1,5 +1,13 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkTarget, deliveryInputs, deliveryOutputs, githubInputs, targetInputs } from '@deploy-actions/targets';
+import {
+  checkLedger,
+  checkTarget,
+  deliveryInputs,
+  deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'rollback',
@@ -13,6 +21,7 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
     ...githubInputs,
     version: {
       kind: 'string',
@@ -31,5 +40,5 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => checkTarget(inputs),
+  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
 });
