@@ -84,7 +84,7 @@ export function createBounds(run: AbortSignal, log: Log, now = () => performance
         if (left <= 0) {
           const why = trouble === '' ? '' : ` (${trouble})`;
           log.warning(
-            `${what}: GitHub did not take it within ${Math.round((now() - began) / 100) / 10} s${why}. This does not change the result.`,
+            `${what}: GitHub was not done with it after ${Math.round((now() - began) / 100) / 10} s${why}. This does not change the result.`,
           );
           controller.abort();
           break;

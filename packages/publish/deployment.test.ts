@@ -105,7 +105,6 @@ describe('a deployment', () => {
     await left?.end({ result: 'cancelled', message: 'Taken back.', serving: '1' });
     expect(deployments()).toHaveLength(1);
     expect(deployments()[0]?.states.at(-1)).toBe('error: Taken back.');
-    expect(left?.ending).toBeUndefined();
     const again = await studio.stage({ recall: { ...main.remembered, ...post.remembered } });
     expect(resumeDeployment(again.reporting, again.context, plan)).toBeUndefined();
   });
@@ -120,6 +119,8 @@ describe('a deployment', () => {
     expect(main.warnings.join()).toContain('Add `deployments: write` to the `permissions` of the job.');
     studio.github.behave();
     const post = await studio.stage({ recall: main.remembered });
-    expect(resumeDeployment(post.reporting, post.context, plan)?.ending).toEqual(ending);
+    const found = { result: 'cancelled', message: 'Who knows.', serving: undefined } as const;
+    await resumeDeployment(post.reporting, post.context, plan)?.end(found);
+    expect(deployments()[0]?.states.at(-1)).toBe('failure: Never ready.');
   });
 });

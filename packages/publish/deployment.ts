@@ -65,28 +65,23 @@ export function trackDeployment(
   return tracker;
 }
 
-export interface Unended extends DeploymentTracker {
-  /** How it ended, when the main part knew, and GitHub does not. */
-  ending: DeploymentEnding | undefined;
-}
-
 /**
- * The deployment of this step's main part, for its post part to end when the main part could not. Undefined when there
- * is none, or when it has ended.
+ * The deployment of this step's main part, for its post part to end when the main part could not: as the main part knew
+ * that it ended, where GitHub did not hear of it, else as it is told then. Undefined when there is none, or when it has
+ * ended.
  */
 export function resumeDeployment(
   reporting: Reporting,
   context: Context,
   plan: DeploymentPlan,
-): Unended | undefined {
+): DeploymentTracker | undefined {
   const id = Number(context.recall(memory.id));
   if (!(id > 0) || context.recall(memory.ended) !== '') return undefined;
-  const ending = context.recall(memory.ending);
-  return {
-    ...follow(reporting, context, plan, Promise.resolve(reporting.reports.deployment({ id }))),
-    // The main part wrote it.
-    ending: ending === '' ? undefined : (JSON.parse(ending) as DeploymentEnding),
-  };
+  const known = context.recall(memory.ending);
+  // The main part wrote it.
+  const ending = known === '' ? undefined : (JSON.parse(known) as DeploymentEnding);
+  const tracker = follow(reporting, context, plan, Promise.resolve(reporting.reports.deployment({ id })));
+  return { ...tracker, end: (found) => tracker.end(ending ?? found) };
 }
 
 const isProduction = ({ environment, production }: DeploymentPlan) =>
@@ -161,7 +156,7 @@ function follow(
       last = description;
     },
     async end({ result, message: words, serving }) {
-      if (endedAt !== undefined) return;
+      if (endedAt !== undefined || reporting.github === undefined) return;
       endedAt = performance.now();
       const state = stateOf(result);
       const message = context.redact(words);

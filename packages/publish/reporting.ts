@@ -1,5 +1,12 @@
 import type { Context } from '@deploy-actions/action-kit';
-import { createGitHub, createReports, brief, type GitHub, type Reports } from '@deploy-actions/github';
+import {
+  brief,
+  createGitHub,
+  createReports,
+  type GitHub,
+  type GitHubOptions,
+  type Reports,
+} from '@deploy-actions/github';
 import { createBounds } from './bounds.ts';
 import { type Occasion, readOccasion } from './event.ts';
 
@@ -27,9 +34,13 @@ export interface Reporting extends Occasion {
 
 /**
  * Opens the way to GitHub without a call to it. Without a token, or outside of a repository, there is none: then all
- * that is reported goes to the summary and to annotations, and nothing fails.
+ * that is reported goes to the summary and to annotations, and nothing fails. `clock` passes time between two attempts.
  */
-export function openReporting(context: Context, token: string | undefined): Reporting {
+export function openReporting(
+  context: Context,
+  token: string | undefined,
+  clock: Pick<GitHubOptions, 'sleep'> = {},
+): Reporting {
   const { facts, log, summary, redact } = context;
   const occasion = readOccasion(facts);
   const bounds = createBounds(context.signal, log);
@@ -43,6 +54,7 @@ export function openReporting(context: Context, token: string | undefined): Repo
       : bounds.watch(
           createGitHub({
             ...connection,
+            ...clock,
             log: {
               ...log,
               progress(line) {

@@ -28,6 +28,7 @@ export interface Studio {
     apiUrl?: string;
     recall?: Record<string, string>;
     redact?(text: string): string;
+    sleep?(milliseconds: number, signal: AbortSignal): Promise<void>;
   }): Promise<Stage>;
   end(): Promise<void>;
 }
@@ -66,7 +67,12 @@ export async function openStudio(options: { enterprise?: boolean } = {}): Promis
         ...(own.redact === undefined ? {} : { redact: own.redact }),
       });
       const token = permissions === null ? undefined : github.token(permissions);
-      return { ...test, warnings, remembered, reporting: openReporting(test.context, token) };
+      return {
+        ...test,
+        warnings,
+        remembered,
+        reporting: openReporting(test.context, token, own.sleep === undefined ? {} : { sleep: own.sleep }),
+      };
     },
     async end() {
       await github.stop();
