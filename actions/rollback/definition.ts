@@ -1,9 +1,11 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkLedger,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  ledgerInputs,
   targetInputs,
 } from '@deploy-actions/targets';
 
@@ -19,6 +21,7 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
     ...githubInputs,
     version: {
       kind: 'string',
@@ -37,5 +40,5 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => checkTarget(inputs),
+  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
 });

@@ -5,6 +5,7 @@ import {
   type Outcome,
 } from '@deploy-actions/action-kit';
 import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   deliver,
@@ -23,7 +24,7 @@ import {
   type Wanted,
 } from '@deploy-actions/release-engine';
 import type { WindowResult } from './hold.ts';
-import type { DeliveryInputs } from './inputs.ts';
+import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
 import { requireWritable, type Target, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
@@ -32,10 +33,15 @@ type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
 type HostDelivery = Delivery<LinuxHostRelease>;
 
+/** What a delivery reads of the inputs of the action. */
+export type RequestInputs = DeliveryInputs & LedgerInputs & TrackedInputs;
+
 export interface DeliveryRequest {
   target: Target;
-  inputs: DeliveryInputs & TrackedInputs;
+  inputs: RequestInputs;
   wanted: Wanted<LinuxHostRelease> | null;
+  /** What the ledger has of the version already, where it is not what this run says: when going back to it. */
+  known?: Pick<ReleaseFacts, 'sha' | 'images'> | undefined;
   hold: DeliveryOptions<LinuxHostRelease>['hold'];
   /** Filled by `hold`, for the summary. */
   windows: { weight: number; result: WindowResult }[];
@@ -152,6 +158,25 @@ function summarize(
       .map((event) => `${(event.at / 1_000).toFixed(3).padStart(9)} s  ${event.what}: ${event.message}`)
       .join('\n'),
   );
+}
+
+/** What is kept with the release. */
+function factsOf(
+  context: Context,
+  { inputs, known }: DeliveryRequest,
+  brokeFreeze: string | null,
+): ReleaseFacts {
+  const { app, environment, platform, router } = inputs;
+  return {
+    app,
+    environment,
+    platform,
+    router,
+    sha: known?.sha ?? context.facts.sha,
+    images: inputs.images ?? known?.images ?? {},
+    notes: inputs.notes ?? {},
+    brokeFreeze,
+  };
 }
 
 async function plan(
@@ -318,15 +343,22 @@ function remedyFor(reasonCode: string, version: string): string {
   }
 }
 
+/** What was begun before it was frozen is brought to its end. */
+async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promise<void> {
+  if (wanted === null || inputs['break-freeze'] !== undefined) return;
+  await requireNotFrozen(target.store, target.label);
+}
+
 /** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
-export async function runDelivery(
-  context: Context,
-  request: DeliveryRequest & { wanted: Wanted<LinuxHostRelease> },
-): Promise<DeliveryOutcome> {
-  const { inputs, wanted } = request;
-  if (inputs['dry-run']) return plan(context, request, wanted);
+export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
+  const { inputs, wanted, known } = request;
+  if (wanted === null) return moveTraffic(context, request);
+  if (inputs['dry-run']) {
+    await respectFreeze(request);
+    return plan(context, request, wanted);
+  }
   const { release, strategy } = wanted;
-  const planned = deploymentPlan(inputs, { version: release.version, strategy });
+  const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
   return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
 }
 
@@ -336,16 +368,33 @@ async function moveTraffic(
   progress?: DeploymentProgress,
 ): Promise<DeliveryOutcome> {
   const { target, inputs, wanted } = request;
-  await requireWritable(target);
+  const mayBreakFreeze = inputs['break-freeze'];
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
+  let counted: Promise<ProbeCounts> | undefined;
+  // A cancelled run has no time to wait for answers.
+  const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
+    // Before the lease is written, too: what is frozen is not touched at all.
+    await respectFreeze(request);
+    if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
       inputs['lock-timeout'],
       context.signal,
       context.log,
       async (lease) => {
+        // Under the lease: it may have been frozen while this run waited for it.
+        await respectFreeze(request);
+        let brokeFreeze: string | null = null;
+        if (wanted !== null && mayBreakFreeze !== undefined) {
+          const broken = await breakFreeze(target.store, { reason: mayBreakFreeze, run: target.run });
+          if (broken) brokeFreeze = mayBreakFreeze;
+          const what = broken ? 'is frozen; going on' : 'is not frozen; there was no need to break it open';
+          context.log.warning(`${target.label} ${what}: ${mayBreakFreeze}`);
+        }
+        // Where the state is elsewhere, the host is not touched before that is the run's own.
+        if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {
           if (inputs['probe-url'] !== undefined)
             probe ??= startProbe(inputs['probe-url'], inputs['probe-rate']);
@@ -353,7 +402,8 @@ async function moveTraffic(
         // Before a first release nobody answers, and nothing can be lost.
         const { targets } = await target.router.read();
         if (targets.some(({ weight }) => weight > 0)) startProbing();
-        return deliver<LinuxHostRelease>(lease, wanted, {
+        const facts = asFacts(factsOf(context, request, brokeFreeze));
+        return deliver<LinuxHostRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
           platform: target.platform,
           router: target.router,
           store: target.store,
@@ -364,6 +414,7 @@ async function moveTraffic(
           verifyTimeout: inputs['verify-timeout'],
           drainTimeout: inputs['drain-timeout'],
           hold: request.hold,
+          probed: stopProbing,
           onEvent(event) {
             events.push(event);
             const news = describeEvent(event, wanted?.release.version ?? 'the new version');
@@ -373,12 +424,11 @@ async function moveTraffic(
         });
       },
     );
-    const counts = await probe?.stop(context.signal.aborted ? 250 : undefined);
+    const counts = await stopProbing();
     summarize(context, request, delivery, events, counts);
     return outcomeOf(request, delivery, events, counts);
   } catch (thrown) {
-    // A cancelled run has no time to wait for answers.
-    await probe?.stop(context.signal.aborted ? 250 : undefined);
+    await stopProbing();
     throw await withServing(target, thrown);
   }
 }
@@ -407,11 +457,7 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 }
 
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
-export async function settleAfter(
-  context: Context,
-  target: Target,
-  inputs: DeliveryRequest['inputs'],
-): Promise<void> {
+export async function settleAfter(context: Context, target: Target, inputs: RequestInputs): Promise<void> {
   const journal = await peekJournal<LinuxHostRelease>(target.store);
   const version = journal?.to.release.version ?? '';
   await trackedAfter(context, inputs, version, async () => {

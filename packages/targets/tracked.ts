@@ -7,25 +7,35 @@ import {
   trackDeployment,
 } from '@deploy-actions/publish';
 import type { DeliveryEvent } from '@deploy-actions/release-engine';
-import type { DeliveryInputs, GitHubInputs, TargetInputs } from './inputs.ts';
+import type { DeliveryInputs, GitHubInputs, LedgerInputs, TargetInputs } from './inputs.ts';
 
-export type TrackedInputs = TargetInputs &
-  GitHubInputs &
-  Pick<DeliveryInputs, 'environment-url' | 'probe-url'>;
+/** What a deployment on GitHub says of the inputs of an action. */
+export type TrackedInputs = Pick<TargetInputs, 'app' | 'environment' | 'platform' | 'router'> &
+  Pick<LedgerInputs, 'images' | 'notes'> &
+  Pick<DeliveryInputs, 'environment-url' | 'probe-url'> &
+  GitHubInputs;
 
-/** A release as GitHub is told of it. */
+/**
+ * A release as GitHub is told of it: what the ledger keeps of it. `known`: what the ledger has of a version that is gone
+ * back to, its commit above all.
+ */
 export function deploymentPlan(
   inputs: TrackedInputs,
-  { version, strategy }: { version: string; strategy: string },
+  release: {
+    version: string;
+    strategy: string;
+    known?: { sha: string; images: Record<string, string> } | undefined;
+  },
 ): DeploymentPlan {
-  const { app, environment, platform, router } = inputs;
+  const { app, environment, platform, router, images, notes } = inputs;
+  const { version, strategy, known } = release;
   return {
     environment,
     version,
     strategy,
-    commit: strategy === 'rollback' ? 'earlier' : 'run',
+    commit: known === undefined ? 'run' : known.sha === '' ? 'earlier' : { sha: known.sha },
     environmentUrl: environmentUrlOf(inputs),
-    facts: { app, platform, router },
+    facts: { app, platform, router, images: images ?? known?.images ?? {}, notes: notes ?? {} },
   };
 }
 

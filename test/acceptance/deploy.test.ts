@@ -31,7 +31,9 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
   let job: Job;
   let workspace: string;
   beforeAll(async () => {
-    [host, github, receiver] = await Promise.all([createHost(), startGitHub(), startReceiver()]);
+    [github, receiver] = await Promise.all([startGitHub(), startReceiver()]);
+    // After them: it looks for free ports that it takes later.
+    host = await createHost();
     workspace = join(host.root, 'workspace');
     await mkdir(join(workspace, '.github'), { recursive: true });
     job = await jobOf();
