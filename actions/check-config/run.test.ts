@@ -180,6 +180,13 @@ environments:
     expect(annotations[0]?.message).toContain('No step can ask for an environment with this name.');
   });
 
+  it('gives the runner no command', async () => {
+    const { lines, places } = await check('"x\\n::stop-commands::y": 1\n"z\\r::error::a": 1\n');
+    expect(places).toHaveLength(2);
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.flatMap((line) => line.split(/[\r\n]/)).filter((line) => line.startsWith('::'))).toEqual([]);
+  });
+
   it('may be another file', async () => {
     const { annotations } = await check('x: 1\n', undefined, 'ops/deploy.yml');
     expect(annotations[0]?.message).toMatch(/^ops\/deploy\.yml:1:1: /);

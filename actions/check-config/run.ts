@@ -8,7 +8,7 @@ import {
   readConfigText,
   unknownEnvironment,
 } from '@deploy-actions/config';
-import { DeployError } from '@deploy-actions/core';
+import { DeployError, printable } from '@deploy-actions/core';
 import { annotationCommands } from '@deploy-actions/findings';
 import { allDefinitions } from './all-definitions.ts';
 import { checkValues, type Mistake } from './check.ts';
@@ -51,10 +51,8 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   }
 
   const document = await readConfig(text, { file });
-  const asked = inputs.environments ?? document.environments;
-  const unknown = asked
-    .map((name) => unknownEnvironment(document, name))
-    .filter((found) => found !== undefined);
+  const asked = [...new Set(inputs.environments ?? document.environments)];
+  const unknown = asked.flatMap((name) => unknownEnvironment(document, name) ?? []);
   const environments = asked.filter((name) => unknownEnvironment(document, name) === undefined);
   const checked = await checkValues(
     document,
@@ -73,7 +71,8 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   const shown = annotationCommands(findingsOf(mistakes, file));
   for (const { level, message, properties } of shown.items) context.annotate(level, message, properties);
   for (const { place, message } of mistakes.slice(0, loggedLimit)) {
-    log.info(`${describePlace(file, place)}: ${message}`);
+    // A key may hold line breaks; a problem is one line.
+    log.info(`${describePlace(file, place)}: ${printable(message).replaceAll('\n', ' ')}`);
   }
   if (shown.notice !== '') log.info(shown.notice);
   mistakesTable(summary, file, mistakes);

@@ -85,6 +85,18 @@ describe('inheritance', () => {
     ['a name that looks like a number', 'environments: { 1.10: {}, a: { extends: 1.10 } }', []],
   ])('extending %s', async (_name, content, expected) => expect(await problemsIn(content)).toEqual(expected));
 
+  it('goes over twenty environments, and over thousands takes no time', async () => {
+    const chain = (count: number) =>
+      Array.from({ length: count }, (_, index) => `  e${index + 1}: { extends: e${index} }`).join('\n');
+    expect(await problemsIn(`environments:\n  e0:\n${chain(19)}`)).toEqual([]);
+    expect(await problemsIn(`environments:\n  e0:\n${chain(20)}`)).toEqual([
+      '22:19 environments.e20.extends goes on for more than 20 environments.',
+    ]);
+    const start = performance.now();
+    expect(await problemsIn(`environments:\n  e0:\n${chain(20_000)}`)).toHaveLength(19_981);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
   it('is readable in spite of a circle', async () => {
     const document = await read('app: x\nenvironments: { a: { extends: b }, b: { extends: a, env: {} } }');
     expect(document.find('a', 'env')).toMatchObject({ state: 'set' });

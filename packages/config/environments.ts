@@ -53,6 +53,9 @@ function parentsOf(environments: Environments, report: Report): Map<string, stri
   return parents;
 }
 
+/** How many environments a chain may have: more than anybody needs, and a file of thousands takes no time. */
+const longest = 20;
+
 /** By environment: itself and what it extends, the nearest first, each once. Says which go in a circle. */
 export function chainsOf(environments: Environments, report: Report): Map<string, string[]> {
   const parents = parentsOf(environments, report);
@@ -60,24 +63,23 @@ export function chainsOf(environments: Environments, report: Report): Map<string
   for (const name of environments.keys()) {
     const chain: string[] = [];
     let next: string | undefined = name;
-    while (next !== undefined && !chain.includes(next)) {
+    while (next !== undefined && !chain.includes(next) && chain.length < longest) {
       chain.push(next);
       next = parents.get(next);
     }
     chains.set(name, chain);
-    // Said once a circle: where the file has its first member.
-    const isSaid = chain.some((member) => member !== name && chains.has(member));
-    if (next !== name || isSaid) continue;
     const place = environments.get(name)?.entries.get('extends')?.node.place;
-    if (place === undefined) continue;
+    if (next === undefined || place === undefined) continue;
     const path = `environments.${name}.extends`;
-    report({
-      rule: 'wrong-extends',
-      place,
-      path,
-      message: `${path} makes a circle: ${[...chain, name].join(' → ')}.`,
-      remedy: 'Let one of them extend nothing; what all have in common can stand at the top of the file.',
-    });
+    const remedy = 'What environments have in common can stand at the top of the file.';
+    // Said once a circle: where the file has its first member.
+    if (next === name && chain.every((member) => member === name || !chains.has(member))) {
+      const message = `${path} makes a circle: ${[...chain, name].join(' → ')}.`;
+      report({ rule: 'wrong-extends', place, path, message, remedy });
+    } else if (!chain.includes(next)) {
+      const message = `${path} goes on for more than ${longest} environments.`;
+      report({ rule: 'wrong-extends', place, path, message, remedy });
+    }
   }
   return chains;
 }
