@@ -162,7 +162,15 @@ test(
 test('GitHub was told of every deployment how far it was and what serves', () => {
   const deployments = deploymentsOf(example, sha);
   expect(deployments[1]).toContain('in_progress: Traffic: green 100 %');
-  expect(deployments.map((statuses) => statuses.at(-1))).toEqual([]);
+  expect(deployments.map((statuses) => statuses.at(-1))).toEqual([
+    'inactive: v2 serves now',
+    'inactive: v2 serves now',
+    'inactive: v4 serves now',
+    expect.stringMatching(/^failure: v3 got no traffic: /),
+    'inactive: v2 serves now',
+    'inactive: v1 serves now',
+    'success: v1 has all traffic of helpdesk in production.',
+  ]);
 });
 
 test('the examples have one way to roll back', async () => {

@@ -74,7 +74,7 @@ export async function createRepository({ python = '' } = {}): Promise<Repository
     github,
     async commit(message) {
       await git('add', '--all');
-      await git(...author, 'commit', '--quiet', '--message', message);
+      await git(...author, 'commit', '--quiet', '--allow-empty', '--message', message);
       const sha = await git('rev-parse', 'HEAD');
       github.receive(await git('branch', '--show-current'), sha);
       return sha;
