@@ -1,5 +1,11 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
-import { deliveryOutputs, githubInputs, linuxHostInputs, targetInputs } from '@deploy-actions/targets';
+import {
+  deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
+  linuxHostInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
 
 const channels = ['slack-webhook', 'webhook-url'] as const;
 
@@ -61,11 +67,7 @@ export const definition = defineAction({
       default: '10m',
       config: 'checks.timeout',
     },
-    'break-freeze': {
-      kind: 'string',
-      description: 'Why this release goes to a frozen environment all the same. The reason is recorded.',
-      example: 'hot fix of the login, agreed with the shop',
-    },
+    'break-freeze': ledgerInputs['break-freeze'],
     'notify-on': {
       kind: 'enum',
       values: ['failure', 'change', 'always'],

@@ -1,8 +1,17 @@
 import { type Context, escapeMarkdown, type Outcome, type Problem } from '@deploy-actions/action-kit';
-import { formatDuration } from '@deploy-actions/core';
+import { deadlineIn, DeployError, formatDuration, sleep } from '@deploy-actions/core';
 import { createGitHub, readCommitChecks } from '@deploy-actions/github';
+import { requireNotFrozen } from '@deploy-actions/ledger';
 import { readOccasion } from '@deploy-actions/publish';
-import { isSettled, peekJournal, readHistory } from '@deploy-actions/release-engine';
+import {
+  describeRun,
+  isSettled,
+  peekJournal,
+  readHistory,
+  readLease,
+  type RunIdentity,
+} from '@deploy-actions/release-engine';
+import type { Target } from '@deploy-actions/targets';
 import { awaitChecks, describeChecks, isGreen, type RequiredCheck, standOf } from './checks.ts';
 import { type Asked, commitOf, type Phase, type Prepared } from './phase.ts';
 import { readServing, type Serving, type TargetSettings } from './serving.ts';
@@ -55,9 +64,8 @@ async function gateOf({ inputs }: Asked, context: Context, timeout: number): Pro
 function refusalOf(checks: RequiredCheck[], timeout: number): Refusal | undefined {
   if (isGreen(checks)) return undefined;
   const open = checks.filter(({ state }) => state !== 'success');
-  const waited = open.some(({ state }) => state === 'failed')
-    ? ''
-    : ` after ${formatDuration(timeout)} (\`checks.timeout\`)`;
+  const isOver = timeout > 0 && !open.some(({ state }) => state === 'failed');
+  const waited = isOver ? ` after ${formatDuration(timeout)} (\`checks.timeout\`)` : '';
   return {
     reasonCode: 'checks_not_green',
     message: `The commit is not green${waited}: ${describeChecks(open)}. Nothing was touched.`,
@@ -66,18 +74,69 @@ function refusalOf(checks: RequiredCheck[], timeout: number): Refusal | undefine
   };
 }
 
-/** With `timeout` the time that pending checks have; for a plan, none. */
+/** Why the environment may not be released to; undefined when it may, or is broken open. */
+async function frozen(target: Target, reason: string | undefined): Promise<Refusal | undefined> {
+  if (reason !== undefined) return undefined;
+  try {
+    await requireNotFrozen(target.store, target.label);
+    return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof DeployError) || thrown.reasonCode !== 'environment_frozen') throw thrown;
+    return thrown;
+  }
+}
+
+/** Who holds the lease and may not be taken over: migrations must not run under the release of somebody else. */
+async function holderOf({ store, isAlive }: Target): Promise<RunIdentity | undefined> {
+  const held = await readLease(store);
+  if (held === null || held.age > held.ttl || (await isAlive(held.holder)) === false) return undefined;
+  return held.holder;
+}
+
+/** Milliseconds between two looks at the lease. */
+const betweenLooks = 2_000;
+
+/** Waits for the holder of the lease as the shift would, which takes it. */
+async function held(target: Target, timeout: number, context: Context): Promise<Refusal | undefined> {
+  const deadline = deadlineIn(timeout);
+  for (;;) {
+    const isLast = deadline.passed();
+    const holder = await holderOf(target);
+    if (holder === undefined) return undefined;
+    if (isLast) {
+      return {
+        reasonCode: 'lock_held',
+        message: `${describeRun(holder)} releases to ${target.label}; waited ${formatDuration(timeout)}. Nothing was touched.`,
+        remedy: 'Wait for that run to end, cancel it, or give `lock-timeout` more time.',
+      };
+    }
+    context.log.progress({
+      what: `waiting for ${describeRun(holder)}`,
+      elapsed: deadline.elapsed(),
+      remaining: deadline.remaining(),
+    });
+    const pause = Math.min(betweenLooks, Math.max(1, deadline.remaining()));
+    await sleep(pause, context.signal, 'waiting for another release');
+  }
+}
+
+/** Looks in the order of what it takes: what refuses at once comes before what is waited for. */
 async function inspect(
   asked: Asked,
   settings: TargetSettings,
   context: Context,
-  timeout: number,
+  timeouts: { lease: number; checks: number },
 ): Promise<{ seen: Seen; refusal: Refusal | undefined }> {
   const seen = await readState(asked, settings, context);
-  let refusal: Refusal | undefined;
-  if (asked.inputs['checks-required'] !== undefined) {
-    seen.checks = await gateOf(asked, context, timeout);
-    refusal = refusalOf(seen.checks, timeout);
+  const { target } = seen.serving;
+  const freeze = await frozen(target, settings['break-freeze']);
+  const lease = freeze ?? (await held(target, timeouts.lease, context));
+  seen.rows.push(['Freeze', escapeMarkdown(freeze?.message ?? 'It may be released to.')]);
+  if (lease !== undefined && lease !== freeze) seen.rows.push(['Lease', escapeMarkdown(lease.message)]);
+  let refusal = lease;
+  if (refusal === undefined && asked.inputs['checks-required'] !== undefined) {
+    seen.checks = await gateOf(asked, context, timeouts.checks);
+    refusal = refusalOf(seen.checks, timeouts.checks);
     for (const { name, state, said } of seen.checks) {
       const mark = state === 'success' ? '✅' : state === 'failed' ? '❌' : '⏳';
       seen.rows.push([`Check ${escapeMarkdown(name)}`, `${mark} ${escapeMarkdown(said)}`]);
@@ -111,7 +170,7 @@ export const preflight: Phase = {
     const { version } = asked.inputs;
     return {
       async plan(within) {
-        const { seen, refusal } = await inspect(asked, read.inputs, within, 0);
+        const { seen, refusal } = await inspect(asked, read.inputs, within, { lease: 0, checks: 0 });
         return outcomeOf(seen, {
           result: 'planned',
           reasonCode: 'dry_run',
@@ -119,11 +178,16 @@ export const preflight: Phase = {
         });
       },
       async run(within) {
-        const timeout = asked.inputs['checks-timeout'];
-        const { seen, refusal } = await inspect(asked, read.inputs, within, timeout);
+        const { seen, refusal } = await inspect(asked, read.inputs, within, {
+          lease: read.inputs['lock-timeout'],
+          checks: asked.inputs['checks-timeout'],
+        });
         if (refusal !== undefined) {
+          const { reasonCode, remedy } = refusal;
+          // As everywhere: another release at the same time is a failure, not a fault of what was asked for.
+          const result = reasonCode === 'lock_held' ? 'failed' : 'refused';
           const message = `${refusal.message} ${seen.serving.words}`;
-          return outcomeOf(seen, { result: 'refused', ...refusal, message });
+          return outcomeOf(seen, { result, reasonCode, message, remedy });
         }
         return outcomeOf(seen, {
           result: 'succeeded',

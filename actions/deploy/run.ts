@@ -233,7 +233,7 @@ export async function post(inputs: Inputs, context: Context): Promise<void> {
   const within = { ...context, deployment: tracker ?? quiet };
   const { outcome, failure } = await settle(ready, settings, within);
   const ending = { ...outcome, serving: servingOf(outcome) };
-  await tracker?.end(failure === undefined ? (tracker.ending ?? ending) : ending);
+  await tracker?.end(ending);
   // A main step that was ended in the middle told nobody.
   if (failure !== undefined || context.recall(memory.telling) === 'open') {
     await notify(inputs, context, appOf(asked), outcome, false);

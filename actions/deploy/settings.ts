@@ -15,7 +15,9 @@ import {
   checkLimits,
   checkTarget,
   deliveryInputs,
+  checkLedger,
   githubInputs,
+  ledgerInputs,
   limitInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -34,7 +36,10 @@ function settings<const I extends InputSpecs>(
 }
 
 /** Where the release goes. */
-export const targetSettings = settings({ ...targetInputs, ...deliveryInputs, ...githubInputs }, checkTarget);
+export const targetSettings = settings(
+  { ...targetInputs, ...deliveryInputs, ...ledgerInputs, ...githubInputs },
+  (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
+);
 /** What it is judged by. */
 export const limitSettings = settings(limitInputs, checkLimits);
 

@@ -1,5 +1,5 @@
 import type { Context, Outcome, Problem } from '@deploy-actions/action-kit';
-import { DeployError, messageOf } from '@deploy-actions/core';
+import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
 import type { Asked, Phase, Prepared, Undone } from './phase.ts';
 import { readServing, type TargetSettings } from './serving.ts';
 import { isGood, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
@@ -13,6 +13,14 @@ function watchOf({ inputs, config }: Asked): Record<string, string> {
   return config('watch') !== undefined || config('keep-previous')?.value === false ? {} : { watch: '0' };
 }
 
+/** What the ledger is to know of the database: the migrations that were applied for this release. */
+function notesOf(migrated: Outcome | undefined): Record<string, unknown> {
+  const plan = migrated?.report['plan'];
+  const migrations: unknown[] = isRecord(plan) && Array.isArray(plan['migrations']) ? plan['migrations'] : [];
+  const names = migrations.filter(isRecord).map(({ app, name }) => `${String(app)}.${String(name)}`);
+  return names.length === 0 ? {} : { notes: { migration: names.join(', ') } };
+}
+
 function left(version: string, why: string, remedy = ''): Undone {
   return {
     state: 'failed',
@@ -20,6 +28,16 @@ function left(version: string, why: string, remedy = ''): Undone {
     remedy:
       `See who has the traffic. If it is ${version}, run the action \`rollback\` for this environment, or release a version that is well. ${remedy}`.trim(),
   };
+}
+
+/** A freeze that came in between does not hold a version in place that failed. */
+async function goBack(version: string, rollback: Part, context: Context): Promise<Outcome> {
+  try {
+    return await rollback.run(context);
+  } catch (thrown) {
+    if (!(thrown instanceof DeployError) || thrown.reasonCode !== 'environment_frozen') throw thrown;
+    return rollback.run(context, { 'break-freeze': `taking back ${version}, which this run released` });
+  }
 }
 
 /** Gives the traffic back, once, where it is still this version's to give. */
@@ -34,7 +52,7 @@ async function giveBack(
     if (main?.version !== version) {
       return { state: 'stays', message: `There was nothing to give back: ${words}` };
     }
-    const outcome = await rollback.run(context);
+    const outcome = await goBack(version, rollback, context);
     if (!isGood(outcome)) return { ...left(version, outcome.message, outcome.remedy), outcome };
     return { state: 'undone', message: `The traffic was given back: ${outcome.message}`, outcome };
   } catch (thrown) {
@@ -60,8 +78,9 @@ export const shift: Phase = {
     }
     const undo = (within: Context) => giveBack(version, back, settings.inputs, within);
     return {
-      plan: (within) => forth.run(within, { 'dry-run': true }),
-      run: (within) => forth.run(within),
+      // That it is frozen, the plan of the preflight says.
+      plan: (within) => forth.run(within, { 'dry-run': true, 'break-freeze': 'only a plan' }),
+      run: (within, earlier) => forth.run(within, notesOf(earlier.get('migrate'))),
       undo: ({ outputs }: Outcome) =>
         outputs['previous-version'] === undefined
           ? {

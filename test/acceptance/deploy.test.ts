@@ -62,7 +62,7 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
   /** deploy.yml as a user writes it once; JSON is YAML. */
   async function configure(
     env: Record<string, string>,
-    { health = {}, ...more }: { health?: Record<string, unknown>; [key: string]: unknown } = {},
+    { health, ...more }: { health?: Record<string, unknown>; [key: string]: unknown } = {},
   ) {
     const { command, 'port-range': range } = await host.release('v1');
     for (const version of ['v2', 'v3']) await host.release(version);
@@ -84,7 +84,7 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
           supervisor: 'process',
           env,
         },
-        health: { url: `${host.url}health/`, timeout: '3s', ...health },
+        health: health ?? { url: `${host.url}health/`, timeout: '3s' },
         environments: { production: {} },
         ...more,
       }),
@@ -101,7 +101,7 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
     );
     await writeFile(join(workspace, 'asked'), '');
     return {
-      health: { url: null, command: [process.execPath, 'health.mjs'], timeout: '1s', interval: '100ms' },
+      health: { command: [process.execPath, 'health.mjs'], timeout: '1s', interval: '100ms' },
     };
   }
 
@@ -214,6 +214,46 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
     const step = await deploy('v1');
     expect(step.outputs).toMatchObject({ result: 'unchanged', 'reason-code': 'already_current' });
     expect(phasesOf(step)).toContain('watch: unchanged');
+  });
+
+  it('stops at a frozen environment, unless broken open with a reason', async () => {
+    await configure({ VERSION: 'v2' });
+    const desk = { environment: 'production', reason: 'The shop is busy' };
+    expect((await ending(job, 'releases', { command: 'freeze', ...desk })).exitCode).toBe(0);
+    const before = await tree(host.state);
+    const refused = await deploy('v2');
+    expect(refused.outputs).toMatchObject({
+      ...{ result: 'refused', 'reason-code': 'environment_frozen', phase: 'preflight', version: 'v1' },
+    });
+    expect(errorOf(refused)).toMatch(/The shop is busy\. Nothing was written\. v1 \(blue\) serves/);
+    expect(await tree(host.state)).toEqual(before);
+    const planned = await deploy('v2', { 'dry-run': 'true' });
+    expect(planned.outputs['result']).toBe('planned');
+    expect(planned.summary).toContain(
+      'As it is now, it would wait or be refused: helpdesk in production is frozen',
+    );
+
+    const broken = await deploy('v2', { 'break-freeze': 'Outage of the login.' });
+    expect(broken.outputs).toMatchObject({ result: 'succeeded', version: 'v2' });
+    expect(broken.log).toContain('is frozen; going on: Outage of the login.');
+    await configure({ VERSION: 'v1' });
+    expect((await ending(job, 'releases', { command: 'unfreeze', ...desk })).exitCode).toBe(0);
+    expect((await deploy('v1')).outputs['result']).toBe('succeeded');
+  });
+
+  it('touches nothing while another run releases', async () => {
+    await configure({ VERSION: 'v2' }, { 'watch-after': '0', watch: '5s' });
+    const first = await job.start('deploy', { environment: 'production', version: 'v2' });
+    await first.line(/… watching/);
+    const second = await deploy('v1', {}, await jobOf({ runId: '2' }));
+    expect(second.outputs).toMatchObject({
+      result: 'failed',
+      'reason-code': 'lock_held',
+      phase: 'preflight',
+    });
+    expect(errorOf(second)).toContain('actions/runs/1');
+    await first.cancel();
+    expect(await host.versions()).toEqual({ v1: 20 });
   });
 
   it('moves no traffic when the migration fails', async () => {
