@@ -165,6 +165,27 @@ describe('problems', () => {
   });
 });
 
+describe('where deploy.yml says it', () => {
+  it('is named in a problem', async () => {
+    const definition = action({ time: { kind: 'duration', description: '', config: 'watch' } });
+    const result = await read(definition, { config: { watch: '5x' } });
+    expect(result.ok ? [] : result.problems.map(describeProblem)).toEqual([
+      expect.stringMatching(/^time \(from \.github\/deploy\.yml watch\): "5x" is not a duration; allowed is/),
+    ]);
+  });
+
+  it('is not asked for by an action that reads nothing of it', async () => {
+    const definition = action({ time: { kind: 'duration', description: '' } });
+    const result = await readInputs(definition, {
+      environment: {},
+      workspace: '/workspace',
+      config: () => Promise.reject(new Error('deploy.yml is broken')),
+      mask: () => {},
+    });
+    expect(result).toEqual({ ok: true, inputs: {} });
+  });
+});
+
 describe('secrets', () => {
   it('are masked before anything else is looked at, even when the run is refused', async () => {
     const masked: string[] = [];
