@@ -27,9 +27,8 @@ export function reusableWorkflow(
     (line, key: string, action: string, ref: string) => {
       const pin = pins[action];
       if (ref === 'pinned' && pin !== undefined) return `${key}${action}@${pin.commit} # ${pin.version}`;
-      const [, ownName] = /^org\/deploy-actions(?:\/(.+))?$/.exec(action) ?? [, action];
-      if (ref === 'version' && (ownName === undefined || own.includes(ownName)))
-        return `${key}${action}@v${version}`;
+      const isOwn = ['org/deploy-actions', ...own.map((one) => `org/deploy-actions/${one}`)].includes(action);
+      if (ref === 'version' && isOwn) return `${key}${action}@v${version}`;
       throw new Error(
         `${templates}/${name}: \`${line.trim()}\` is neither an action of the suite at \`@version\` nor one of scripts/generate/workflows.ts at \`@pinned\`.`,
       );

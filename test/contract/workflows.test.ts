@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { isRecord, parseYaml } from '@deploy-actions/core';
 import { describe, expect, it } from 'vitest';
 import { actions } from '../../actions/registry.ts';
+import { workflowsIn } from '../../scripts/check/readme-workflows.ts';
 import { definitionsOf, rootAction } from '../../scripts/generate/files.ts';
 import { reusableWorkflow } from '../../scripts/generate/workflows.ts';
 import { calledBy, jobsOf } from '../workflows/permissions.ts';
@@ -17,7 +18,36 @@ const found = (pattern: string) => globSync(pattern, { cwd: root }).toSorted();
 const definitions = await definitionsOf(actions);
 const { version } = JSON.parse(await read('package.json')) as { version: string };
 const shipped = found('scripts/generate/workflows/*.yml').map((path) => basename(path));
-const examples = found('workflows-examples/*/.github/workflows/*.yml');
+
+interface Workflow {
+  name: string;
+  text: string;
+  /** How it has to name the suite's actions. */
+  at: string;
+}
+
+const callable = await Promise.all(
+  shipped.map(async (name): Promise<Workflow> => {
+    const path = `.github/workflows/${name}`;
+    return { name: path, text: await read(path), at: `v${version}` };
+  }),
+);
+const copied = await Promise.all(
+  found('workflows-examples/*/.github/workflows/*.yml').map(async (path): Promise<Workflow> => ({
+    name: path,
+    text: await read(path),
+    at: 'v1',
+  })),
+);
+const shown = await Promise.all(
+  found('workflows-examples/*/README.md').map(async (path) =>
+    [...workflowsIn(await read(path))].map(([title, text]): Workflow => ({
+      name: `«${title}» in ${path}`,
+      text,
+      at: 'v1',
+    })),
+  ),
+);
 
 type Mapping = Record<string, unknown>;
 const mapping = (value: unknown): Mapping => (isRecord(value) ? value : {});
@@ -70,16 +100,16 @@ describe.each(shipped)('the reusable workflow %s', (name) => {
   });
 });
 
-describe.each([...shipped.map((name) => `.github/workflows/${name}`), ...examples])('%s', (path) => {
+describe.each([...callable, ...copied, ...shown.flat()])('$name', ({ text, at }) => {
   it('uses own actions of one version with inputs that they have, and those of others by commit', async () => {
-    for (const job of Object.values(await jobsOf(await read(path)))) {
+    for (const job of Object.values(await jobsOf(text))) {
       for (const { uses, inputs } of usesOf(job)) {
         const own = ownAction(uses);
         if (own === undefined) {
           expect(uses).toMatch(/^[^@]+@[0-9a-f]{40}$/);
           continue;
         }
-        expect(own.at).toBe(examples.includes(path) ? 'v1' : `v${version}`);
+        expect(own.at).toBe(at);
         const definition = definitions.find(({ name }) => name === own.name);
         expect(Object.keys(definition?.inputs ?? {}), uses).toEqual(
           expect.arrayContaining(Object.keys(inputs)),
@@ -89,7 +119,6 @@ describe.each([...shipped.map((name) => `.github/workflows/${name}`), ...example
   });
 
   it('gives each job the rights of what it uses, and no others', async () => {
-    const text = await read(path);
     expect(mapping(await parseYaml(text))['permissions']).toEqual({});
     for (const [id, job] of Object.entries(await jobsOf(text))) {
       const used = usesOf(job).map(({ uses }) => ownAction(uses)?.name ?? uses.replace(/@.*/, ''));
@@ -120,7 +149,7 @@ describe.each([...shipped.map((name) => `.github/workflows/${name}`), ...example
   });
 
   it('calls reusable workflows as they are', async () => {
-    for (const job of Object.values(await jobsOf(await read(path)))) {
+    for (const job of Object.values(await jobsOf(text))) {
       const called = calledBy(job);
       if (called === undefined) continue;
       const { inputs, secrets } = await callOf(called);
@@ -133,7 +162,6 @@ describe.each([...shipped.map((name) => `.github/workflows/${name}`), ...example
   });
 
   it('never cancels a deployment, and never runs code of strangers with a token that writes', async () => {
-    const text = await read(path);
     const document = mapping(await parseYaml(text));
     const triggers = Object.keys(mapping(document['on']));
     expect(triggers).not.toContain('pull_request_target');

@@ -39,9 +39,7 @@ export async function permissionsOf(
     const called = calledBy(job);
     asked = together(
       asked,
-      called === undefined
-        ? ((job['permissions'] ?? {}) as Permissions)
-        : await permissionsOf(await read(called), read),
+      called === undefined ? (job['permissions'] ?? {}) : await permissionsOf(await read(called), read),
     );
   }
   return asked;

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { workflowsIn } from '../../scripts/check/readme-workflows.ts';
 import { createExample, type Example, examples, type Settings } from './example.ts';
 import { deploymentsOf, pinned, type RunOptions, stepsOf } from './repository.ts';
 
@@ -28,12 +29,6 @@ function illAt(job: string, what: string): RunOptions {
   };
 }
 
-/** The workflows in the example's README, by their names. */
-async function workflowsOf(readme: string): Promise<Map<string, string>> {
-  const blocks = (await readFile(readme, 'utf8')).matchAll(/^```yaml\n(name: (.+)\n[^]*?)^```$/gm);
-  return new Map([...blocks].map(([, text = '', title = '']) => [title, text]));
-}
-
 beforeAll(async () => {
   health.listen(0, '127.0.0.1');
   await once(health, 'listening');
@@ -45,7 +40,7 @@ beforeAll(async () => {
     'ready-timeout': '20s',
     health: { url: `http://127.0.0.1:${port}/`, interval: '100ms', timeout: '500ms' },
   });
-  const workflows = await workflowsOf(join(examples, name, 'README.md'));
+  const workflows = workflowsIn(await readFile(join(examples, name, 'README.md'), 'utf8'));
   expect([...workflows.keys()]).toEqual(['Deploy', 'Roll back']);
   for (const [file, title] of [
     ['deploy.yml', 'Deploy'],
