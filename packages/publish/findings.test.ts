@@ -82,6 +82,17 @@ describe('findings', () => {
     expect(comments()).toEqual([]);
   });
 
+  it('of an environment with any name, and whatever goes wrong, change no outcome', async () => {
+    const event = pullEvent(studio.github);
+    const stage = await studio.stage({ event });
+    await publish(stage, reportOf([draft(3)], { purpose: 'migrate-db-a--b' }));
+    expect(comments()).toEqual([expect.stringMatching(/^<!-- deploy-actions:migrate-db-a-b -->/)]);
+    await publish(stage, reportOf([draft(3)], { purpose: 'no purpose' }));
+    expect(stage.warnings).toEqual([
+      expect.stringMatching(/^Database migration could not be published; .*may not be "no purpose"/),
+    ]);
+  });
+
   it('need no token', async () => {
     const stage = await studio.stage({ permissions: null });
     await publish(stage, reportOf([draft(3)]));
