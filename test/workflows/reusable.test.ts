@@ -8,11 +8,25 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { workflowsIn } from '../../scripts/check/readme-workflows.ts';
 import { createExample, type Example, examples, type Settings } from './example.ts';
+import type { ActRun } from '../support/act.ts';
 import { deploymentsOf, pinned, type RunOptions, stepsOf } from './repository.ts';
 
 const patience = 120_000;
 const name = 'linux-host-blue-green';
 const prepare = 'Put the release where it stays';
+
+/** A job of the user's own, which is told what came out. (act ends with a called workflow that fails: then it runs none.) */
+const after = `
+  after:
+    needs: release
+    runs-on: ubuntu-latest
+    steps:
+      - id: after
+        shell: bash
+        env:
+          OUTPUTS: \${{ toJSON(needs.release.outputs) }}
+        run: echo "outputs=$(tr -d '\\n' <<< "$OUTPUTS")" >> "$GITHUB_OUTPUT"
+`;
 
 let example: Example;
 const sha: Record<string, string> = {};
@@ -47,7 +61,8 @@ beforeAll(async () => {
     ['rollback.yml', 'Roll back'],
   ] as const) {
     const text = workflows.get(title)?.replace('watch: 15m', 'watch: 300ms') ?? '';
-    await writeFile(join(example.directory, '.github/workflows', file), text);
+    const whole = title === 'Deploy' ? `${text}${after}` : text;
+    await writeFile(join(example.directory, '.github/workflows', file), whole);
   }
 });
 afterAll(async () => {
@@ -67,6 +82,9 @@ async function deploy(
   return example.run('deploy.yml', options);
 }
 
+/** The outputs of the reusable workflow. */
+const passedUp = (run: ActRun) => JSON.parse(run.outputs['after']?.['outputs'] ?? '{}') as unknown;
+
 /** The last status of each deployment. */
 const told = () => deploymentsOf(example, sha).map((statuses) => statuses.at(-1));
 
@@ -75,7 +93,12 @@ test(
   async () => {
     for (const version of ['v1', 'v2']) {
       const run = await deploy(version);
-      expect(run.jobs, run.log).toEqual({ approve: 'success', deploy: 'success', watch: 'success' });
+      expect(run.jobs, run.log).toEqual({
+        approve: 'success',
+        deploy: 'success',
+        watch: 'success',
+        after: 'success',
+      });
       expect(stepsOf(run, 'deploy')).toEqual([
         `${pinned.checkout}: success`,
         `${prepare}: success`,
@@ -83,7 +106,12 @@ test(
         'post Deploy: success',
       ]);
       expect(stepsOf(run, 'watch')).toEqual([`${pinned.checkout}: success`, 'Watch what users see: success']);
-      expect(run.outputs['deploy']).toMatchObject({ result: 'succeeded', version: sha[version] });
+      expect(passedUp(run)).toEqual({
+        result: 'succeeded',
+        'reason-code': 'ok',
+        version: sha[version],
+        'previous-version': version === 'v1' ? '' : sha['v1'],
+      });
       expect(run.annotations).toEqual([]);
       expect(run.summary).toContain(`${sha[version]} may be deployed to production.`);
       expect(await example.serving()).toEqual([version]);
