@@ -28,7 +28,7 @@ export const definition = defineAction({
   color: 'blue',
   mutates: true,
   permissions: {
-    checks: 'read',
+    checks: 'write',
     deployments: 'write',
     'pull-requests': 'write',
     statuses: 'read',
