@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { closingOf, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
+import { cutMarkdown, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
 
 export { escapeMarkdown };
 
@@ -49,18 +49,7 @@ export function createSummary(): Summary {
 
 /** Cuts at a line's end so that it stays within `limit` bytes, and says that it was cut. */
 export function withinLimit(markdown: string, limit: number): string {
-  const bytes = Buffer.from(markdown);
-  if (bytes.length <= limit) return markdown;
-  let room = limit - Buffer.byteLength(cutNotice);
-  while (room > 0) {
-    const end = bytes.lastIndexOf('\n', room - 1) + 1;
-    const kept = bytes.toString('utf8', 0, end);
-    const cut = `${kept}${closingOf(kept)}${cutNotice}`;
-    const over = Buffer.byteLength(cut) - limit;
-    if (over <= 0) return cut;
-    room = end - over;
-  }
-  return '';
+  return cutMarkdown(markdown, limit, cutNotice);
 }
 
 /**
