@@ -21,12 +21,11 @@ export const postflight: Phase = {
       return [...(settings.ok ? [] : settings.problems), ...(Array.isArray(health) ? health : [])];
     }
     return {
-      plan(within) {
+      plan() {
         const message =
           health === undefined
             ? `See that ${version} has all the traffic.`
             : `See that ${version} has all the traffic, and that the health check passes.`;
-        within.summary.paragraph(escapeMarkdown(message));
         return Promise.resolve({
           result: 'planned',
           reasonCode: 'dry_run',

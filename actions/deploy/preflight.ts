@@ -131,7 +131,9 @@ async function inspect(
   const { target } = seen.serving;
   const freeze = await frozen(target, settings['break-freeze']);
   const lease = freeze ?? (await held(target, timeouts.lease, context));
-  seen.rows.push(['Freeze', escapeMarkdown(freeze?.message ?? 'It may be released to.')]);
+  const reason = settings['break-freeze'];
+  const open = reason === undefined ? 'not frozen' : `broken open, if there is one: ${reason}`;
+  seen.rows.push(['Freeze', escapeMarkdown(freeze?.message ?? open)]);
   if (lease !== undefined && lease !== freeze) seen.rows.push(['Lease', escapeMarkdown(lease.message)]);
   let refusal = lease;
   if (refusal === undefined && asked.inputs['checks-required'] !== undefined) {

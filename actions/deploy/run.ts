@@ -196,7 +196,7 @@ async function settle(
   ready: Ready[],
   settings: TargetSettings,
   context: Context,
-): Promise<{ outcome: Outcome; failure: unknown }> {
+): Promise<{ outcome: Outcome; failure?: Error }> {
   const armed = context.recall(memory.armed).split(',');
   const words = ['The main step was ended before it could say how it went.'];
   const outcome = (
@@ -209,11 +209,12 @@ async function settle(
     for (const { message } of await settlePhases(ready, context, armed)) words.push(message);
     const serving = await readServing(settings, context);
     words.push(serving.words);
-    return { outcome: outcome('cancelled', 'cancelled', serving.main?.version), failure: undefined };
+    return { outcome: outcome('cancelled', 'cancelled', serving.main?.version) };
   } catch (thrown) {
     words.push(messageOf(thrown));
     const remedy = thrown instanceof DeployError ? thrown.remedy : undefined;
-    return { outcome: outcome('failed', 'revert_failed', undefined, remedy), failure: thrown };
+    const failure = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+    return { outcome: outcome('failed', 'revert_failed', undefined, remedy), failure };
   }
 }
 

@@ -35,7 +35,7 @@ export function superseded(version: string, { words, main }: Serving): Outcome {
   return {
     result: 'superseded',
     reasonCode: 'state_conflict',
-    message: `${version} does not have the traffic any more, by another run or by hand. ${words}`,
+    message: `${version} does not have all the traffic any more, by another run or by hand. ${words}`,
     remedy: 'Look at the releases of this environment since this run began.',
     outputs: { version: main?.version, slot: main?.slot },
     report: {},

@@ -1,5 +1,6 @@
 import type { Context, Outcome, Problem } from '@deploy-actions/action-kit';
 import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
+import { readLimits } from './limits.ts';
 import type { Asked, Phase, Prepared, Undone } from './phase.ts';
 import { readServing, type TargetSettings } from './serving.ts';
 import { isGood, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
@@ -8,13 +9,13 @@ import { isGood, type Part, preparePart, readSettings, targetSettings } from './
  * The switch's own watch is left to the phase after it, so that nobody waits twice, unless deploy.yml asks for it or the
  * old version would be stopped before that phase.
  */
-function watchOf({ inputs, config }: Asked): Record<string, string> {
+export function watchOf({ inputs, config }: Asked): Record<string, string> {
   if (inputs.strategy !== 'blue-green' || inputs['watch-after'] === 0) return {};
   return config('watch') !== undefined || config('keep-previous')?.value === false ? {} : { watch: '0' };
 }
 
 /** What the ledger is to know of the database: the migrations that were applied for this release. */
-function notesOf(migrated: Outcome | undefined): Record<string, unknown> {
+export function notesOf(migrated: Outcome | undefined): Record<string, unknown> {
   const plan = migrated?.report['plan'];
   const migrations: unknown[] = isRecord(plan) && Array.isArray(plan['migrations']) ? plan['migrations'] : [];
   const names = migrations.filter(isRecord).map(({ app, name }) => `${String(app)}.${String(name)}`);
@@ -68,13 +69,15 @@ export const shift: Phase = {
   async prepare(asked, context): Promise<Prepared | Problem[]> {
     const { version, strategy } = asked.inputs;
     const action = strategy === 'canary' ? 'canary' : 'blue-green-switch';
-    const [forth, back, settings] = [
+    const [forth, back, settings, limits] = [
       await preparePart(action, { version, ...watchOf(asked) }, asked, context),
       await preparePart('rollback', {}, asked, context),
       await readSettings(targetSettings, {}, asked, context),
+      strategy === 'canary' ? await readLimits(asked, context) : undefined,
     ];
-    if (Array.isArray(forth) || Array.isArray(back) || !settings.ok) {
-      return [forth, back].filter((part) => Array.isArray(part)).flat();
+    if (Array.isArray(forth) || Array.isArray(back) || Array.isArray(limits) || !settings.ok) {
+      const problems = [forth, back, limits].filter((part) => Array.isArray(part)).flat();
+      return settings.ok ? problems : [...problems, ...settings.problems];
     }
     const undo = (within: Context) => giveBack(version, back, settings.inputs, within);
     return {

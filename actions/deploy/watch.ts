@@ -5,10 +5,9 @@ import {
   type Outcome,
   type Problem,
 } from '@deploy-actions/action-kit';
-import { DeployError, formatDuration, sleep } from '@deploy-actions/core';
+import { DeployError, formatDuration, isRecord, sleep } from '@deploy-actions/core';
 import {
   analysisOf,
-  limitInputs,
   type LimitInputs,
   requireReady,
   type Target,
@@ -16,10 +15,11 @@ import {
   watchWindow,
   type WindowResult,
 } from '@deploy-actions/targets';
+import { hasLimits, readLimits } from './limits.ts';
 import { type Asked, type Earlier, type Phase, type Prepared } from './phase.ts';
 import { isHealthChecked } from './postflight.ts';
 import { readServing, type Serving, superseded, type TargetSettings } from './serving.ts';
-import { isGood, limitSettings, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
+import { isGood, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
 
 /** How many looks in a row have to fail, and milliseconds between them: one late answer takes no release back. */
 const looks = 3;
@@ -34,10 +34,6 @@ interface Watched {
   limits: LimitInputs | undefined;
 }
 
-function hasLimits({ config }: Asked): boolean {
-  return Object.values(limitInputs).some((spec) => config(spec.config) !== undefined);
-}
-
 /** One check without a word in log or summary. */
 function lookOnce(health: Part, context: Context): Promise<Outcome> {
   const { debug } = context.log;
@@ -45,24 +41,45 @@ function lookOnce(health: Part, context: Context): Promise<Outcome> {
   return health.run({ ...context, log, summary: createSummary() }, { timeout: 0, successes: 1 });
 }
 
-/** Throws when the version is not well, or has the traffic no more; at most once per `health.interval`, where that is longer. */
-function watcher({ settings, health }: Watched, serving: Serving, context: Context) {
-  const { target, main } = serving;
+/** What the last check of a health check saw. */
+function lastSeen({ report, message }: Outcome): string {
+  const checks = report['checks'];
+  const last: unknown = Array.isArray(checks) ? checks.at(-1) : undefined;
+  return isRecord(last) && typeof last['seen'] === 'string' ? last['seen'] : message;
+}
+
+/** Throws when the health check fails several times in a row. */
+async function requireHealthy(health: Part, version: string, since: number, context: Context): Promise<void> {
+  for (let look = 1; ; look += 1) {
+    const outcome = await lookOnce(health, context);
+    if (isGood(outcome)) return;
+    if (look >= looks) {
+      const after = formatDuration(performance.now() - since);
+      throw new DeployError(
+        outcome.reasonCode,
+        `${version} is not healthy any more after ${after} with all traffic, ${looks} looks in a row: ${lastSeen(outcome)}.`,
+        { remedy: `Look at the log of ${version}, correct it and release again.` },
+      );
+    }
+    await sleep(betweenLooks, context.signal, 'looking at the health');
+  }
+}
+
+/**
+ * Throws when the version is not well, or has the traffic no more. The health check is asked at most once per
+ * `health.interval`.
+ */
+function watcher({ settings, health }: Watched, version: string, context: Context): () => Promise<void> {
+  const began = performance.now();
   const pause = Number(health?.inputs['interval'] ?? 0);
   let asked = -Infinity;
   return async () => {
     const now = await readServing(settings, context);
-    if (now.main?.version !== main?.version) throw new Superseded(now);
-    if (main !== undefined) await requireReady(target.platform, main.slot, context.signal);
+    if (now.main?.version !== version) throw new Superseded(now);
+    await requireReady(now.target.platform, now.main.slot, context.signal);
     if (health === undefined || performance.now() - asked < pause) return;
-    for (let look = 1; ; look += 1) {
-      asked = performance.now();
-      const outcome = await lookOnce(health, context);
-      if (isGood(outcome)) return;
-      if (look >= looks)
-        throw new DeployError(outcome.reasonCode, outcome.message, { remedy: outcome.remedy });
-      await sleep(betweenLooks, context.signal, 'looking at the health');
-    }
+    asked = performance.now();
+    await requireHealthy(health, version, began, context);
   };
 }
 
@@ -131,7 +148,7 @@ async function run(
   const first = await watched.health?.run(context);
   if (first !== undefined && !isGood(first)) return first;
 
-  const stillWell = watcher(watched, serving, context);
+  const stillWell = watcher(watched, version, context);
   let window: WindowResult | undefined;
   try {
     if (watched.limits === undefined) {
@@ -174,19 +191,18 @@ export const watch: Phase = {
   async prepare(asked, context): Promise<Prepared | Problem[]> {
     const settings = await readSettings(targetSettings, {}, asked, context);
     const health = isHealthChecked(asked) ? await preparePart('health-check', {}, asked, context) : undefined;
-    const limits = hasLimits(asked) ? await readSettings(limitSettings, {}, asked, context) : undefined;
-    if (!settings.ok || Array.isArray(health) || limits?.ok === false) {
+    const limits = hasLimits(asked) ? await readLimits(asked, context) : undefined;
+    if (!settings.ok || Array.isArray(health) || Array.isArray(limits)) {
       return [
         ...(settings.ok ? [] : settings.problems),
         ...(Array.isArray(health) ? health : []),
-        ...(limits?.ok === false ? limits.problems : []),
+        ...(Array.isArray(limits) ? limits : []),
       ];
     }
-    const watched = { settings: settings.inputs, health, limits: limits?.inputs };
+    const watched = { settings: settings.inputs, health, limits };
     return {
-      plan(within) {
+      plan() {
         const message = `For ${formatDuration(asked.inputs['watch-after'])} after the shift: ${describe(watched)}.`;
-        within.summary.paragraph(escapeMarkdown(message));
         return Promise.resolve({
           result: 'planned',
           reasonCode: 'dry_run',

@@ -33,14 +33,15 @@ interface Received {
 /** A receiver that answers each request in turn: a status with a text, or not at all. The last answer is for all others. */
 async function startReceiver(...answers: { status?: number; text?: string; location?: string }[]) {
   const received: Received[] = [];
-  const server = createServer(async (request, response) => {
-    const body = await readText(request);
-    received.push({ path: request.url ?? '', headers: request.headers, body });
-    const answer = answers[Math.min(received.length, answers.length) - 1] ?? { status: 200 };
-    if (answer.status === undefined) return;
-    response
-      .writeHead(answer.status, answer.location === undefined ? {} : { location: answer.location })
-      .end(answer.text ?? 'ok');
+  const server = createServer((request, response) => {
+    void readText(request).then((body) => {
+      received.push({ path: request.url ?? '', headers: request.headers, body });
+      const answer = answers[Math.min(received.length, answers.length) - 1] ?? { status: 200 };
+      if (answer.status === undefined) return;
+      response
+        .writeHead(answer.status, answer.location === undefined ? {} : { location: answer.location })
+        .end(answer.text ?? 'ok');
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -54,9 +54,11 @@ export function phasesOf({ outputs }: StepResult): string[] {
 
 async function startReceiver() {
   const told: Told[] = [];
-  const server = createServer(async (request, response) => {
-    told.push({ path: request.url ?? '', headers: request.headers, body: await readText(request) });
-    response.end('ok');
+  const server = createServer((request, response) => {
+    void readText(request).then((body) => {
+      told.push({ path: request.url ?? '', headers: request.headers, body });
+      response.end('ok');
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
