@@ -187,11 +187,17 @@ describe('state on a git reference', () => {
     expect(await store.write('journal', 1, 0)).toBe(1);
   });
 
+  it('needs a token, before anything is opened', () => {
+    expect(checkState({ state: 'git-ref' })).toMatchObject([{ input: 'github-token' }]);
+    expect(checkState({ state: 'platform' })).toEqual([]);
+  });
+
   it('holds no secrets of the environment: they would be in the repository', () => {
     const env = { DATABASE_PASSWORD: 'hunter22', URL: 'postgres://a:hunter22@db/x', MODE: 'production' };
     expect(checkState({ state: 'platform', env })).toEqual([]);
-    expect(checkState({ state: 'git-ref', env: { MODE: 'production' } })).toEqual([]);
-    const problems = checkState({ state: 'git-ref', env });
+    const onRef = { state: 'git-ref', 'github-token': 'token' } as const;
+    expect(checkState({ ...onRef, env: { MODE: 'production' } })).toEqual([]);
+    const problems = checkState({ ...onRef, env });
     expect(problems.map(({ message }) => message)).toEqual([
       expect.stringMatching(/in DATABASE_PASSWORD.*`env-file`/),
       expect.stringMatching(/in URL.*`env-file`/),
