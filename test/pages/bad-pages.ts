@@ -78,6 +78,12 @@ export const badPages: BadPage[] = [
     looks: 4,
     html: chart('flowchart LR\n  a["pale"] --> b\n  style a fill:#cccccc,color:#888888'),
   },
+  {
+    breaks: 'contrast',
+    looks: 2,
+    // What Mermaid's dark theme makes of text on arrows.
+    html: chart('flowchart LR\n  a -- "50 %" --> b'),
+  },
   { breaks: 'chart-drawn', looks: 4, html: chart('flowchart LR\n  a["never closed') },
   { breaks: 'chart-drawn', looks: 4, html: svg('<rect width="10" height="10"/>') },
   { breaks: 'chart-outside', looks: 4, html: svg(label(260, 50, 'it goes on and on')) },
@@ -117,7 +123,7 @@ export const goodPage = `${[
   `A paragraph with [a link](https://example.org), \`code\`, **bold** and ${'averylongword'.repeat(20)}.`,
   `| Name | Value |\n| --- | --- |\n| a | b |`,
   '```\na block of code\n```',
-  '```mermaid\nflowchart LR\n  a["one"] -- "50 %" --> b["two"]\n```',
+  '```mermaid\nflowchart LR\n  a["one"] --> b["two"]\n```',
 ].join(
   '\n\n',
 )}\n\n<details><summary>Folded</summary>\n\ninside\n\n</details>\n\n<script>document.body.textContent = ''</script>\n<p style="color: white">plain</p>\n`;

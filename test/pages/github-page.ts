@@ -61,7 +61,7 @@ summary { cursor: pointer; }
 export interface Scripts {
   /** Draws charts. */
   mermaid: string;
-  /** What is done in the page: `pages.show`, `pages.look`, `pages.fold`. */
+  /** What is done in the page: `pages.show`, `pages.unfold`, `pages.look`. */
   page: string;
 }
 
@@ -76,9 +76,7 @@ export async function readScripts(): Promise<Scripts> {
 }
 
 /** The empty page that Markdown is put into. */
-export function emptyPage(place: Place, more = ''): string {
-  return `<!doctype html>
+export const emptyPage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<style>${style}${more}</style></head>
-<body><div class="box ${place}"><div class="markdown-body"></div></div></body></html>`;
-}
+<style>${style}</style><style id="more"></style></head>
+<body><div class="box"><div class="markdown-body"></div></div></body></html>`;

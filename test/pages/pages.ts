@@ -73,7 +73,13 @@ export const pages: PageSource[] = [
       stage.underLoad(60, () =>
         stage.release('1.5.0', {
           ...canary,
-          inputs: { ...analysis, weights: '5,10,20,40,60,80', pause: '1s', ...probe(stage) },
+          inputs: {
+            ...analysis,
+            weights: '1,2,5,10,20,30,40,50,60,80',
+            pause: '1s',
+            'min-requests': '2',
+            ...probe(stage),
+          },
         }),
       ),
   },
@@ -145,7 +151,6 @@ export const pages: PageSource[] = [
           inputs: {
             'metrics-url': `unix:${join(stage.host.stateDirectory, 'proxy/proxy.sock')}:/metrics`,
             ...{ slot: 'blue', window: '2s', 'min-requests': '20', 'max-response-time': '5s' },
-            'on-inconclusive': 'warn',
           },
           result: 'succeeded',
         }),

@@ -18,7 +18,7 @@ import { readScripts } from './github-page.ts';
 import { createStage } from './outcomes.ts';
 import { pages } from './pages.ts';
 import { rules } from './problem.ts';
-import { describe, type Seen, type Shown, view, type ViewOptions } from './viewer.ts';
+import { createViewer, describeLook, type Shown, type Viewer } from './viewer.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -38,10 +38,10 @@ function tell(name: string, failures: string[], about = ''): void {
 }
 
 /** Shows that each rule is looked at, and that nothing is found where nothing is. */
-async function provoke(view4: (shown: Shown, raw?: ViewOptions['raw']) => Promise<Seen[]>): Promise<void> {
+async function provoke({ view }: Viewer): Promise<void> {
   for (const [index, { breaks, looks, html, style = '' }] of badPages.entries()) {
     const shown: Shown = { name: `bad page ${index + 1}`, place: 'summary', markdown: '' };
-    const seen = await view4(shown, { html, style });
+    const seen = await view(shown, { raw: { html, style } });
     const found = seen.filter(({ look }) => look.problems.some(({ rule }) => rule === breaks)).length;
     tell(
       `${shown.name} (${rules[breaks]}) is found`,
@@ -51,13 +51,13 @@ async function provoke(view4: (shown: Shown, raw?: ViewOptions['raw']) => Promis
   const untried = Object.keys(rules).filter((rule) => !badPages.some(({ breaks }) => breaks === rule));
   tell('every rule has a bad page', untried);
   const good: Shown = { name: 'good page', place: 'comment', markdown: goodPage };
-  const seen = await view4(good);
-  const found = seen.flatMap((one) => one.look.problems.map((problem) => describe(good, one, problem)));
+  const seen = await view(good);
+  const found = seen.flatMap((one) => describeLook(good.name, one));
   const blind = seen.filter(({ look }) => look.charts !== 1 || look.tables !== 1 || look.texts < 10);
   tell('a good page is found to be good', [...found, ...blind.map((one) => JSON.stringify(one))]);
 }
 
-async function lookAtAll(viewOptions: ViewOptions): Promise<void> {
+async function lookAtAll({ view }: Viewer, pictures: string): Promise<void> {
   const stage = await createStage(options.dist === undefined ? undefined : resolve(options.dist));
   try {
     // Written while the page before is looked at.
@@ -74,11 +74,9 @@ async function lookAtAll(viewOptions: ViewOptions): Promise<void> {
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
       await looking;
       if (!name.startsWith(options.page)) continue;
-      looking = view(shown, viewOptions).then(
+      looking = view(shown, { pictures }).then(
         (seen) => {
-          const failures = seen.flatMap((one) =>
-            one.look.problems.map((found) => describe(shown, one, found)),
-          );
+          const failures = seen.flatMap((one) => describeLook(name, one));
           const { texts = 0, tables = 0, charts = 0 } = seen[0]?.look ?? {};
           if (texts === 0) failures.push(`${name}: it has no text`);
           tell(
@@ -104,9 +102,9 @@ async function main(): Promise<void> {
   const browser: Browser = await startChromium(program);
   say(`Chromium ${browser.version()} (${program}); pictures in ${folder}`);
   try {
-    const scripts = await readScripts();
-    await provoke((shown, raw) => view(shown, { browser, scripts, ...(raw === undefined ? {} : { raw }) }));
-    await lookAtAll({ browser, scripts, pictures: folder });
+    const viewer = await createViewer(browser, await readScripts());
+    await provoke(viewer);
+    await lookAtAll(viewer, folder);
   } finally {
     await browser.close();
   }

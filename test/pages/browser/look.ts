@@ -204,10 +204,14 @@ function lookAtChart(svg: SVGSVGElement, texts: Shown[], report: Report): void {
     if (covers && label.compareDocumentPosition(middle) & Node.DOCUMENT_POSITION_FOLLOWING)
       report('chart-overlap', label, `a ${middle.localName} lies over it`);
   }
-  const behind = htmlBackground(svg);
+  // A chart of bars may have a ground of its own.
+  const ground = svg.querySelector('rect.background');
+  const fill = ground === null ? undefined : parseColour(getComputedStyle(ground).fill);
+  const page = htmlBackground(svg);
+  const behind = fill === undefined ? page : over(fill, page);
   for (const shape of svg.querySelectorAll('.plot rect, .plot path, path.flowchart-link')) {
-    const { fill, stroke } = getComputedStyle(shape);
-    const colour = parseColour(shape.localName === 'rect' ? fill : stroke);
+    const style = getComputedStyle(shape);
+    const colour = parseColour(shape.localName === 'rect' ? style.fill : style.stroke);
     if (colour === undefined) continue;
     const ratio = contrast(over(faded(colour, opacityOf(shape)), behind), behind);
     if (ratio < leastShapeContrast)

@@ -1,4 +1,4 @@
 import { look } from './look.ts';
-import { fold, show } from './view.ts';
+import { height, show, unfold } from './view.ts';
 
-Object.assign(globalThis, { pages: { show, look, fold } });
+Object.assign(globalThis, { pages: { show, unfold, height, look } });

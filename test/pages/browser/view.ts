@@ -36,16 +36,33 @@ export async function drawCharts(root: ParentNode): Promise<void> {
   }
 }
 
-/** Puts rendered Markdown where GitHub puts it. `raw` leaves out what GitHub's filter does: for pages that break the rules. */
-export async function show(html: string, raw: boolean): Promise<void> {
-  const root = document.querySelector('.markdown-body');
-  if (root === null) throw new Error('the page has no place for Markdown');
-  if (raw) root.innerHTML = html;
-  else root.replaceChildren(sanitize(html));
+export interface Given {
+  html: string;
+  place: string;
+  /** CSS beside GitHub's, for pages that break the rules; null for those that GitHub's filter is for. */
+  style: string | null;
+}
+
+/** Puts rendered Markdown where GitHub puts it. */
+export async function show({ html, place, style }: Given): Promise<void> {
+  const [box, root, more] = ['.box', '.markdown-body', '#more'].map((name) => document.querySelector(name));
+  if (box == null || root == null || more == null) throw new Error('the page has no place for Markdown');
+  box.className = `box ${place}`;
+  more.textContent = style;
+  if (style === null) root.replaceChildren(sanitize(html));
+  else root.innerHTML = html;
   await drawCharts(root);
+  await Promise.all([...root.querySelectorAll('img')].map((image) => image.decode().catch(() => {})));
   await document.fonts.ready;
 }
 
-export function fold(open: boolean): void {
-  for (const element of document.querySelectorAll('details')) element.open = open;
+/** Opens every folded part; how many there are. */
+export function unfold(): number {
+  const folded = [...document.querySelectorAll('details')];
+  for (const element of folded) element.open = true;
+  return folded.length;
+}
+
+export function height(): number {
+  return Math.ceil(document.querySelector('.box')?.getBoundingClientRect().height ?? 1);
 }
