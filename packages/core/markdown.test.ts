@@ -53,6 +53,11 @@ describe('breakable text', () => {
     expect(breakable(inertMarkdown(text))).toBe(broken);
   });
 
+  it('leaves an address whole, of which GitHub makes a link', () => {
+    const address = 'see https://helpdesk.example.com/health/of/everything/there/is.';
+    expect(breakable(escapeMarkdown(address))).toBe(address);
+  });
+
   it('says the same, and cuts no escape, reference or tag in two', () => {
     const unit = fc.constantFrom(
       'a',

@@ -44,6 +44,8 @@ const piece = { least: 6, most: 16 };
  */
 export function breakable(escaped: string): string {
   return escaped.replace(/(?:(?!<br>)\S)+/g, (word) => {
+    // GitHub makes a link of an address, and would make one to its first part.
+    if (/:\/\/|www\./i.test(word)) return word;
     // A character as a reader counts it: a tag is none, a reference or an escape is one.
     const parts = word.match(/<[^>]*>|&#?\w+;|\\.|[^]/gu) ?? [];
     if (parts.length <= longWord) return word;

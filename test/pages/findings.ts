@@ -1,6 +1,8 @@
 // Findings as scanners and linters make them, plain and hostile, and what becomes of them at GitHub.
 
 import {
+  commentMarker,
+  defaultLimits,
   type Draft,
   type Finding,
   gate,
@@ -8,7 +10,6 @@ import {
   type Severity,
   writeComment,
 } from '@deploy-actions/findings';
-import { commentMarker, defaultLimits } from '@deploy-actions/findings';
 import { createReports } from '@deploy-actions/github';
 import { startBench } from '../../packages/github/test-support.ts';
 import { draft, hostile } from '../../packages/findings/testdata/samples.ts';
@@ -149,7 +150,7 @@ export async function reported(found: Finding[]): Promise<{ comment: string; che
     });
     const comment = bench.double.repository.comments[0]?.body;
     const check = bench.double.repository.checkRuns[0]?.output.summary;
-    if (comment === undefined || check == null)
+    if (comment === undefined || typeof check !== 'string')
       throw new Error(`nothing was reported:\n${bench.log.lines.join('\n')}`);
     return { comment, check };
   } finally {

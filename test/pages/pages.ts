@@ -150,7 +150,13 @@ export const pages: PageSource[] = [
           action: 'canary-analyze',
           inputs: {
             'metrics-url': `unix:${join(stage.host.stateDirectory, 'proxy/proxy.sock')}:/metrics`,
-            ...{ slot: 'blue', window: '2s', 'min-requests': '20', 'max-response-time': '5s' },
+            ...{
+              slot: 'green',
+              window: '2s',
+              'hold-timeout': '10s',
+              'min-requests': '20',
+              'max-response-time': '5s',
+            },
           },
           result: 'succeeded',
         }),

@@ -28,6 +28,8 @@ const { values: options } = parseArgs({
   },
 });
 
+/** Seconds for the outcome that a page shows. */
+const longest = 90;
 const counts = { passed: 0, failed: 0 };
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
@@ -57,6 +59,16 @@ async function provoke({ view }: Viewer): Promise<void> {
   tell('a good page is found to be good', [...found, ...blind.map((one) => JSON.stringify(one))]);
 }
 
+/** A page that takes longer does not come: its processes end with the host. */
+async function inTime<T>(writing: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new Error(`it was not written within ${longest} s`)),
+    longest * 1_000,
+  );
+  return Promise.race([writing, late]).finally(() => clearTimeout(timer));
+}
+
 async function lookAtAll({ view }: Viewer, pictures: string): Promise<void> {
   const stage = await createStage(options.dist === undefined ? undefined : resolve(options.dist));
   try {
@@ -66,7 +78,12 @@ async function lookAtAll({ view }: Viewer, pictures: string): Promise<void> {
       const start = performance.now();
       let shown: Shown;
       try {
-        shown = { name, place, markdown: await write(stage), ...(hostile === undefined ? {} : { hostile }) };
+        shown = {
+          name,
+          place,
+          markdown: await inTime(Promise.resolve(write(stage))),
+          ...(hostile === undefined ? {} : { hostile }),
+        };
       } catch (thrown) {
         tell(name, [thrown instanceof Error ? thrown.message : String(thrown)]);
         continue;
@@ -115,11 +132,9 @@ endHostsOnSignals();
 try {
   await main();
 } catch (thrown) {
-  tell('the test', [
-    thrown instanceof Error
-      ? `${thrown.message}${thrown.cause === undefined ? '' : `\n     ${String(thrown.cause)}`}`
-      : String(thrown),
-  ]);
+  const causes: string[] = [];
+  for (let error = thrown; error instanceof Error; error = error.cause) causes.push(error.message);
+  tell('the test', causes.length > 0 ? causes : [String(thrown)]);
 }
 say(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed > 0 ? 1 : 0;

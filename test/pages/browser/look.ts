@@ -27,8 +27,8 @@ type Report = (rule: RuleName, element: Element, measured: string) => void;
 function nameOf(element: Element): string {
   const text = (element.textContent ?? '').replace(/\s+/g, ' ').trim();
   const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  const box = element.parentElement?.closest('table, pre, details, svg, ul, ol');
-  return `${element.localName} «${short}»${box == null ? '' : ` in ${box.localName}`}`;
+  const box = element.parentElement?.closest('table, pre, details, svg, ul, ol')?.localName;
+  return `${element.localName} «${short}»${box === undefined ? '' : ` in ${box}`}`;
 }
 
 const px = (length: number) => `${length.toFixed(1)} px`;

@@ -45,8 +45,10 @@ export interface Given {
 
 /** Puts rendered Markdown where GitHub puts it. */
 export async function show({ html, place, style }: Given): Promise<void> {
-  const [box, root, more] = ['.box', '.markdown-body', '#more'].map((name) => document.querySelector(name));
-  if (box == null || root == null || more == null) throw new Error('the page has no place for Markdown');
+  const box = document.querySelector('.box');
+  const root = document.querySelector('.markdown-body');
+  const more = document.querySelector('#more');
+  if (box === null || root === null || more === null) throw new Error('the page has no place for Markdown');
   box.className = `box ${place}`;
   more.textContent = style;
   if (style === null) root.replaceChildren(sanitize(html));
