@@ -62,7 +62,7 @@ test(
       weight: '80',
     });
     for (const weight of ['20 %', '40 %', '60 %', '80 %'])
-      expect(run.summary).toContain(`| ${weight} | pass |`);
+      expect(run.summary).toContain(`| ${weight} | pass`);
     expect(await example.serving()).toEqual(['v2']);
   },
   patience,
