@@ -203,6 +203,8 @@ function commandsIn(binaries: string): Record<string, string[]> {
       `--secure-port=${ports.api}`,
       `--tls-cert-file=${pki('apiserver.crt')}`,
       `--tls-private-key-file=${pki('apiserver.key')}`,
+      // No user has a certificate, but the components look for the authority of those who could.
+      `--client-ca-file=${pki('ca.crt')}`,
       `--kubelet-certificate-authority=${pki('ca.crt')}`,
       `--kubelet-client-certificate=${pki('apiserver-to-kubelet.crt')}`,
       `--kubelet-client-key=${pki('apiserver-to-kubelet.key')}`,
