@@ -1,0 +1,144 @@
+// A test's own part of the cluster: a namespace, kubectl in it, accounts with some rights, and the Secrets that the manifests
+// take for granted.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ask, get } from './api.ts';
+import { adminAccess, binariesOfCluster } from './cluster.ts';
+import { output } from './command.ts';
+import { type Access, writeKubeconfig } from './kubeconfig.ts';
+
+/** Of RBAC. */
+export interface PolicyRule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+  resourceNames?: string[];
+}
+
+export interface Account {
+  kubeconfig: string;
+  access: Access;
+}
+
+export interface Namespace {
+  readonly name: string;
+  /** The administrator's, with this namespace as the default. */
+  readonly kubeconfig: string;
+  readonly access: Access;
+  /** kubectl's standard output; throws with what it says when it fails. */
+  kubectl(...args: string[]): Promise<string>;
+  /** Objects, or YAML text. */
+  apply(...manifests: (object | string)[]): Promise<void>;
+  /** Waits until all replicas of the newest revision are ready; throws when they are not in time. */
+  rolledOut(deployment: string, seconds?: number): Promise<void>;
+  /** `http://127.0.0.1:PORT` of a Service of type NodePort. */
+  urlOf(service: string): Promise<string>;
+  /** A ServiceAccount that may do in this namespace what the rules say, by a token for an hour. */
+  account(name: string, rules: readonly PolicyRule[]): Promise<Account>;
+  /** Deletes the namespace; its pods get no time. */
+  end(): Promise<void>;
+}
+
+/** The path of one of the document's manifests. */
+export const manifestFile = (name: string): string => join(import.meta.dirname, 'manifests', name);
+
+/** Throws with what to do when no cluster is up. */
+export async function createNamespace(prefix = 'test'): Promise<Namespace> {
+  const admin = await adminAccess();
+  const kubectlProgram = join(await binariesOfCluster(), 'kubectl');
+  const name = `${prefix}-${randomBytes(4).toString('hex')}`;
+  const folder = await mkdtemp(join(tmpdir(), 'namespace-'));
+  const access = { ...admin, namespace: name };
+  const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), access);
+  await mkdir(join(folder, 'home'));
+  const env = { PATH: process.env['PATH'], HOME: join(folder, 'home'), KUBECONFIG: kubeconfig };
+
+  const kubectl = (...args: string[]): Promise<string> => output(kubectlProgram, args, { env });
+  const applyText = (input: string): Promise<string> =>
+    output(kubectlProgram, ['apply', '-f', '-'], { env, input });
+
+  async function apply(...manifests: (object | string)[]): Promise<void> {
+    const texts = manifests.map((one) => (typeof one === 'string' ? one : JSON.stringify(one)));
+    await applyText(texts.join('\n---\n'));
+  }
+
+  await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  return {
+    name,
+    kubeconfig,
+    access,
+    kubectl,
+    apply,
+    async rolledOut(deployment, seconds = 90) {
+      await kubectl('rollout', 'status', `deployment/${deployment}`, `--timeout=${seconds}s`);
+    },
+    async urlOf(service) {
+      const { spec } = (await get(access, `/api/v1/namespaces/${name}/services/${service}`)) as {
+        spec: { ports: { nodePort?: number }[] };
+      };
+      const port = spec.ports[0]?.nodePort;
+      if (port === undefined) throw new Error(`the Service ${service} has no NodePort`);
+      return `http://127.0.0.1:${port}`;
+    },
+    async account(account, rules) {
+      const rbac = 'rbac.authorization.k8s.io';
+      const metadata = { name: account, namespace: name };
+      await apply(
+        { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+        { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules },
+        {
+          apiVersion: `${rbac}/v1`,
+          kind: 'RoleBinding',
+          metadata,
+          subjects: [{ kind: 'ServiceAccount', ...metadata }],
+          roleRef: { apiGroup: rbac, kind: 'Role', name: account },
+        },
+      );
+      const path = `/api/v1/namespaces/${name}/serviceaccounts/${account}/token`;
+      const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest' };
+      const { status, body } = await ask(admin, 'POST', path, {
+        ...request,
+        spec: { expirationSeconds: 3600 },
+      });
+      if (status !== 201) throw new Error(`no token for ${account}: ${status} ${JSON.stringify(body)}`);
+      const { token } = (body as { status: { token: string } }).status;
+      const own = { ...access, token };
+      return { access: own, kubeconfig: await writeKubeconfig(join(folder, `${account}.kubeconfig`), own) };
+    },
+    async end() {
+      await kubectl('delete', 'namespace', name, '--wait=false');
+      await kubectl('delete', 'pods', '--all', '--grace-period=0', '--force', '--wait=false');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Makes what the document's manifests take for granted: the Secrets db-secret and app-secrets with values of this moment, and the
+ * ConfigMap app-config with the key that k8s-deployment.yml wants and configmap.yml does not have.
+ */
+export async function provideSecrets(namespace: Namespace): Promise<void> {
+  const random = (): string => randomBytes(18).toString('base64url');
+  const secret = (name: string, stringData: Record<string, string>): object => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name },
+    type: 'Opaque',
+    stringData,
+  });
+  const names = ['SECRET_KEY', 'DB_PASSWORD', 'EMAIL_HOST_PASSWORD', 'AWS_ACCESS_KEY_ID'];
+  names.push('AWS_SECRET_ACCESS_KEY', 'SENTRY_DSN');
+  await namespace.apply(
+    secret('db-secret', { url: `postgresql://helpdesk:${random()}@127.0.0.1:5432/helpdesk` }),
+    secret('app-secrets', Object.fromEntries(names.map((name) => [name, random()]))),
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'app-config' },
+      data: { 'redis-url': 'redis://redis-service:6379/0' },
+    },
+  );
+}
