@@ -72,7 +72,7 @@ describe('a Deployment of the test server', () => {
     expect((await ask(namespace.access, 'GET', path)).body).toMatchObject({ path: '/tickets', host: pod });
   });
 
-  test('is reached by port-forward, watched and executed in, through the proxy of faults', async () => {
+  test('is reached by port-forward, and watched, through the proxy of faults', async () => {
     const proxy = await startApiProxy(namespace.access);
     try {
       const kubectl = join(await binariesOfCluster(), 'kubectl');

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ask, get } from './api.ts';
 import { adminAccess, binariesOfCluster } from './cluster.ts';
 import { output } from './command.ts';
@@ -34,7 +35,10 @@ export interface Namespace {
   apply(...manifests: (object | string)[]): Promise<void>;
   /** Waits until all replicas of the newest revision are ready; throws when they are not in time. */
   rolledOut(deployment: string, seconds?: number): Promise<void>;
-  /** `http://127.0.0.1:PORT` of a Service of type NodePort. */
+  /**
+   * `http://127.0.0.1:PORT` of a Service of type NodePort, once it has answered for longer than kube-proxy waits between two
+   * changes: pods that are ready are not yet reached.
+   */
   urlOf(service: string): Promise<string>;
   /** A ServiceAccount that may do in this namespace what the rules say, by a token for an hour. */
   account(name: string, rules: readonly PolicyRule[]): Promise<Account>;
@@ -81,7 +85,9 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
       };
       const port = spec.ports[0]?.nodePort;
       if (port === undefined) throw new Error(`the Service ${service} has no NodePort`);
-      return `http://127.0.0.1:${port}`;
+      const url = `http://127.0.0.1:${port}`;
+      await untilSteady(url);
+      return url;
     },
     async account(account, rules) {
       const rbac = 'rbac.authorization.k8s.io';
@@ -114,6 +120,21 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function untilSteady(url: string): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  let since = performance.now();
+  while (performance.now() - since < 1_500) {
+    const options = { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) };
+    const isAnswered = await fetch(url, options).then(
+      (answer) => answer.arrayBuffer().then(() => answer.ok),
+      () => false,
+    );
+    if (!isAnswered) since = performance.now();
+    if (performance.now() > deadline) throw new Error(`${url} did not answer steadily within 30 s`);
+    await delay(50);
+  }
 }
 
 /**
