@@ -13,7 +13,7 @@ import { withLock } from './lock.ts';
 import {
   hasKubernetesRules,
   hasPodGroups,
-  removeLogLinks,
+  removeTraces,
   removePodGroups,
   setUpNetwork,
   tearDownNetwork,
@@ -131,7 +131,7 @@ async function takeDown(): Promise<void> {
   await endDaemons(await shims(), 0);
   await unmountAll();
   await tearDownNetwork();
-  await removeLogLinks();
+  await removeTraces();
   await rm(stateFolder, { recursive: true, force: true, maxRetries: 3 });
 }
 
