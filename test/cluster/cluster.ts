@@ -109,11 +109,12 @@ async function start(binaries: string, say: Say): Promise<void> {
     ending.signal.throwIfAborted();
     await writeFile(completeFile, binaries);
   } catch (error) {
+    const cause: unknown = ending.signal.aborted ? ending.signal.reason : error;
     ending.abort();
     await rm(failedFolder, { recursive: true, force: true });
     await rename(inState('logs'), failedFolder).catch(() => {});
     await takeDown();
-    throw new Error(`the cluster did not come up; its logs are in ${failedFolder}`, { cause: error });
+    throw new Error(`the cluster did not come up; its logs are in ${failedFolder}`, { cause });
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }

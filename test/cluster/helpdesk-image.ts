@@ -12,6 +12,7 @@ import { output } from './command.ts';
 import { addImage, type Digest, layerOf, tagImage } from './images.ts';
 import { requirePackages } from './packages.ts';
 import { imageStore } from './place.ts';
+import { withProgress } from './progress.ts';
 
 /** Debian 12, whose Python is 3.11 as the document's image's; with what its Dockerfile installs and its scripts call. */
 const debian = {
@@ -31,12 +32,17 @@ async function debianLayer(say: Say): Promise<string> {
     say(`Making a root of Debian ${debian.suite} by debootstrap: about a minute, once`);
     const root = join(made, 'root');
     const include = `--include=${debian.packages.join(',')}`;
+    let last = 'starting';
     const onLine = (line: string): void => {
-      if (/^I: (?:Base system|Extracting|Unpacking|Configuring) ?(?:the|installed|required)?/.test(line))
-        return;
-      if (line.startsWith('I: ')) say(`  ${line.slice(3)}`);
+      if (line.startsWith('I: ')) last = line.slice('I: '.length);
     };
-    await output('debootstrap', ['--variant=minbase', include, debian.suite, root], { onLine });
+    // In a mount namespace of its own: what it mounts in the root is gone with it, even when it is killed.
+    const args = ['--mount', 'debootstrap', '--variant=minbase', include, debian.suite, root];
+    await withProgress(
+      say,
+      () => last,
+      () => output('unshare', args, { onLine }),
+    );
     for (const name of ['var/cache/apt', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/locale'])
       await rm(join(root, name), { recursive: true, force: true });
     await output('tar', ['--numeric-owner', '-C', root, '-cf', join(made, 'layer.tar'), '.']);
