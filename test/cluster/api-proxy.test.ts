@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ask } from './api.ts';
 import { type ApiProxy, isMutation, killProcess, onMutation, startApiProxy } from './api-proxy.ts';
-import { issue, makeAuthority } from './certificates.ts';
+import { issue, makeAuthority } from '../support/certificates.ts';
 import { readAccess } from './kubeconfig.ts';
 
 const object = '/api/v1/namespaces/n/configmaps/c';

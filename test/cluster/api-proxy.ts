@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Call, type Fault, type Rule, startFaultProxy } from '../support/fault-proxy.ts';
-import { issue, makeAuthority } from './certificates.ts';
+import { issue, makeAuthority } from '../support/certificates.ts';
 import { runs, startTimeOf } from './daemons.ts';
 import { type Access, writeKubeconfig } from './kubeconfig.ts';
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, type Say } from './cache.ts';
-import { end, output } from './command.ts';
+import { end, output } from '../support/command.ts';
 import { withProgress } from './progress.ts';
 
 export const kubernetesVersion = '1.34.4';

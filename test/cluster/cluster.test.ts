@@ -1,15 +1,14 @@
 // That the cluster is a real one: what it schedules, pulls, refuses and passes on.
 
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ask } from './api.ts';
 import { startApiProxy } from './api-proxy.ts';
-import { adminAccess, binariesOfCluster, status } from './cluster.ts';
-import { createNamespace, manifestFile, type Namespace, provideSecrets } from './namespace.ts';
+import { adminAccess, status } from './cluster.ts';
+import { createNamespace, kubectlFor, manifestFile, type Namespace, provideSecrets } from './namespace.ts';
 import { nodePortService, importServer, publishServer, serverDeployment } from './server-image.ts';
 
 let namespace: Namespace;
@@ -75,9 +74,8 @@ describe('a Deployment of the test server', () => {
   test('is reached by port-forward, and watched, through the proxy of faults', async () => {
     const proxy = await startApiProxy(namespace.access);
     try {
-      const kubectl = join(await binariesOfCluster(), 'kubectl');
-      const env = { PATH: process.env['PATH'], KUBECONFIG: proxy.kubeconfig };
-      const forward = spawn(kubectl, ['port-forward', pod, ':8000'], {
+      const { program, env } = await kubectlFor(proxy.kubeconfig);
+      const forward = spawn(program, ['port-forward', pod, ':8000'], {
         env,
         stdio: ['ignore', 'pipe', 'inherit'],
       });
@@ -90,7 +88,7 @@ describe('a Deployment of the test server', () => {
       const upgraded = proxy.calls.find(({ path }) => path.includes('/portforward'));
       expect(upgraded).toMatchObject({ upstream: 101, outcome: 101 });
 
-      const watch = spawn(kubectl, ['get', 'configmaps', '--watch', '-o', 'name'], {
+      const watch = spawn(program, ['get', 'configmaps', '--watch', '-o', 'name'], {
         env,
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net';
 import { kubernetesBinaries } from './binaries.ts';
 import { type Say } from './cache.ts';
-import { end } from './command.ts';
+import { end } from '../support/command.ts';
 import { apiReady, nodeReady, startControlPlane } from './control-plane.ts';
 import { type Daemon, endDaemons, recordedDaemons, runs, startTimeOf } from './daemons.ts';
 import { type Access, readAccess } from './kubeconfig.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setupPython } from '../../scripts/setup-python.ts';
 import { makeRelease, type ReleaseKind } from '../helpdesk/release.ts';
 import { cached, type Say } from './cache.ts';
-import { output } from './command.ts';
+import { output } from '../support/command.ts';
 import { addImage, type Digest, layerOf, tagImage } from './images.ts';
 import { requirePackages } from './packages.ts';
 import { imageStore } from './place.ts';

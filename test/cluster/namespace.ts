@@ -2,13 +2,13 @@
 // take for granted.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, get } from './api.ts';
 import { adminAccess, binariesOfCluster } from './cluster.ts';
-import { output } from './command.ts';
+import { output } from '../support/command.ts';
 import { type Access, writeKubeconfig } from './kubeconfig.ts';
 
 /** Of RBAC. */
@@ -49,24 +49,26 @@ export interface Namespace {
 /** The path of one of the document's manifests. */
 export const manifestFile = (name: string): string => join(import.meta.dirname, 'manifests', name);
 
+/** kubectl of the cluster's version, with an environment in which it is whom the kubeconfig says and keeps its cache beside it. */
+export async function kubectlFor(kubeconfig: string): Promise<{ program: string; env: NodeJS.ProcessEnv }> {
+  const env = { PATH: process.env['PATH'], HOME: dirname(kubeconfig), KUBECONFIG: kubeconfig };
+  return { program: join(await binariesOfCluster(), 'kubectl'), env };
+}
+
 /** Throws with what to do when no cluster is up. */
 export async function createNamespace(prefix = 'test'): Promise<Namespace> {
   const admin = await adminAccess();
-  const kubectlProgram = join(await binariesOfCluster(), 'kubectl');
   const name = `${prefix}-${randomBytes(4).toString('hex')}`;
   const folder = await mkdtemp(join(tmpdir(), 'namespace-'));
   const access = { ...admin, namespace: name };
   const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), access);
-  await mkdir(join(folder, 'home'));
-  const env = { PATH: process.env['PATH'], HOME: join(folder, 'home'), KUBECONFIG: kubeconfig };
+  const { program, env } = await kubectlFor(kubeconfig);
 
-  const kubectl = (...args: string[]): Promise<string> => output(kubectlProgram, args, { env });
-  const applyText = (input: string): Promise<string> =>
-    output(kubectlProgram, ['apply', '-f', '-'], { env, input });
+  const kubectl = (...args: string[]): Promise<string> => output(program, args, { env });
 
   async function apply(...manifests: (object | string)[]): Promise<void> {
     const texts = manifests.map((one) => (typeof one === 'string' ? one : JSON.stringify(one)));
-    await applyText(texts.join('\n---\n'));
+    await output(program, ['apply', '-f', '-'], { env, input: texts.join('\n---\n') });
   }
 
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });

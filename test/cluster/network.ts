@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { end, output } from './command.ts';
+import { end, output } from '../support/command.ts';
 import { inState, interfaces, networkName, nodeAddress, stateFolder, sysctlsFile } from './place.ts';
 
 /**

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { createServer as createTlsServer, request as tlsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { issue, makeAuthority } from './certificates.ts';
 import { startFaultProxy, type FaultProxy, type Rule } from './fault-proxy.ts';
 
 let upstream: Server;
@@ -195,30 +195,15 @@ test('stands between two Unix sockets', async () => {
 
 test('verifies an https target against its authority, and serves https itself', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'proxy-'));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost';
-  const ask = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '1',
-  ];
-  execFileSync('openssl', [...ask, '-subj', '/CN=test', '-addext', names, '-keyout', key, '-out', cert], {
-    stdio: 'ignore',
-  });
-  const tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  const authority = await makeAuthority(folder, 'ca');
+  const tls = await issue(authority, folder, 'server', ['IP:127.0.0.1', 'DNS:localhost']);
   rmSync(folder, { recursive: true });
   const server = createTlsServer(tls, (_, response) => response.end('over TLS')).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const target = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const get = (url: string) =>
     new Promise((resolve) => {
-      tlsRequest(url, { ca: tls.cert, agent: false }, (answer) => resolve(text(answer)))
+      tlsRequest(url, { ca: authority.cert, agent: false }, (answer) => resolve(text(answer)))
         .on('error', () => resolve('cut'))
         .end();
     });
@@ -226,7 +211,7 @@ test('verifies an https target against its authority, and serves https itself', 
   proxy = await startFaultProxy({ target, tls });
   expect(await get(proxy.url)).toBe('cut'); // the target's certificate is not to be trusted
   await proxy.stop();
-  proxy = await startFaultProxy({ target, tls, ca: tls.cert });
+  proxy = await startFaultProxy({ target, tls, ca: authority.cert });
   expect(await get(proxy.url)).toBe('over TLS');
   server.close();
 });
