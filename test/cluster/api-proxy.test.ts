@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:https';
-import { type AddressInfo } from 'node:net';
+import { type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -146,7 +146,7 @@ test('passes a stream that the API server upgrades to', async () => {
     agent: false,
     headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
   }).end();
-  const [, socket] = (await once(sent, 'upgrade')) as [unknown, import('node:net').Socket];
+  const [, socket] = (await once(sent, 'upgrade')) as [unknown, Socket];
   socket.write('there and back');
   const [data] = (await once(socket, 'data')) as [Buffer];
   expect(data.toString()).toBe('there and back');

@@ -53,7 +53,7 @@ describe('a Deployment of the test server', () => {
   });
 
   test('answers on a NodePort of 127.0.0.1, from all its pods', async () => {
-    const hosts = new Set<unknown>();
+    const hosts = new Set<string>();
     for (let count = 0; count < 40; count += 1) {
       const answer = await fetch(url, { headers: { connection: 'close' } });
       expect([answer.status, answer.headers.get('x-version')]).toEqual([200, 'v1']);

@@ -1,7 +1,7 @@
 // A real Kubernetes of one node on this machine: up, status, down.
 
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { kubernetesBinaries } from './binaries.ts';
 import { type Say } from './cache.ts';
@@ -60,6 +60,7 @@ export async function binariesOfCluster(): Promise<string> {
 /** Undefined when there is no trace of a cluster. */
 export async function status(): Promise<Status | undefined> {
   if (!existsSync(stateFolder)) return undefined;
+  await requireOwnFolder();
   const daemons = (await recordedDaemons(processesFile)).map((one) => ({ ...one, runs: runs(one) }));
   const access = await readAccess(kubeconfigFile).catch(() => undefined);
   const check = (isReady: (access: Access) => Promise<boolean>): Promise<boolean> =>
@@ -67,6 +68,12 @@ export async function status(): Promise<Status | undefined> {
   const [api, node] = await Promise.all([check(apiReady), check(nodeReady)]);
   const healthy = existsSync(completeFile) && daemons.every((one) => one.runs) && api && node;
   return { daemons, apiReady: api, nodeReady: node, healthy };
+}
+
+/** What is in it says which processes are ended: nobody else may have written that. */
+async function requireOwnFolder(): Promise<void> {
+  const { uid } = await stat(stateFolder);
+  if (process.getuid?.() !== uid) throw new Error(`${stateFolder} is another user's (uid ${uid})`);
 }
 
 function requireRoot(): void {
@@ -187,6 +194,7 @@ export async function down(say: Say): Promise<boolean> {
   requireRoot();
   return locked(say, async () => {
     if (!existsSync(stateFolder)) return false;
+    await requireOwnFolder();
     await takeDown();
     return true;
   });
