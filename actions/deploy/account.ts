@@ -138,14 +138,14 @@ export function endingOf(
 ): Pick<Outcome, 'result' | 'reasonCode' | 'message' | 'remedy'> {
   const { result, reasonCode, message, remedy } = last.outcome;
   if (isGood(last.outcome)) {
-    const changed = ended.some(
+    const changed = ended.filter(
       ({ phase, outcome }) => phase.undo !== undefined && outcome.result === 'succeeded',
     );
     const shift = ended.find(({ phase }) => phase.name === 'shift')?.outcome ?? last.outcome;
     return {
-      result: changed ? 'succeeded' : 'unchanged',
-      reasonCode: shift.reasonCode,
-      message: shift.message,
+      result: changed.length === 0 ? 'unchanged' : 'succeeded',
+      reasonCode: changed.length === 0 || shift.result === 'succeeded' ? shift.reasonCode : 'ok',
+      message: [...new Set([...changed.map((made) => made.outcome.message), shift.message])].join(' '),
       remedy,
     };
   }

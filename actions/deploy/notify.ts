@@ -3,7 +3,7 @@ import { type Channels, isWanted, type Notification, sendNotification } from '@d
 import type { Inputs } from './phase.ts';
 
 /** A cancelled run has no time for a receiver that does not answer. */
-const whenCancelled = { timeout: 1_500, attempts: 1 };
+const whenCancelled = { timeout: 1_000, attempts: 1 };
 
 function channelsOf(inputs: Inputs): Channels {
   const { 'slack-webhook': slack, 'webhook-url': webhook, 'webhook-secret': webhookSecret } = inputs;

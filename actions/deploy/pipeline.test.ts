@@ -94,6 +94,17 @@ describe('a pipeline', () => {
     expect(endingOf(ended, ended.at(-1) ?? never()).result).toBe('unchanged');
   });
 
+  it('says of the migrations too when the version served already', async () => {
+    const { phases, context, memory } = bench({
+      migrate: { undo: stays },
+      shift: { result: 'unchanged', undo: back() },
+    });
+    const ended = await runPhases(phases, context, memory);
+    expect(endingOf(ended, ended.at(-1) ?? never())).toMatchObject({
+      ...{ result: 'succeeded', reasonCode: 'ok', message: 'It succeeded. It unchanged.' },
+    });
+  });
+
   it.each<[PhaseName, string[], Result]>([
     ['preflight', [], 'failed'],
     ['migrate', [], 'failed'],

@@ -86,7 +86,7 @@ function undoOf({ phase, outcome }: Ended) {
  * Milliseconds that going back may take after a cancel before it is left to the post step. What it consists of stops
  * itself a few seconds after that; the runner gives 7.5 s in all.
  */
-const afterCancel = 1_500;
+const afterCancel = 2_000;
 
 /**
  * Goes back through what was done, last first, with one attempt each, and says of each what became of it. When a phase

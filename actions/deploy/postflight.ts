@@ -1,11 +1,8 @@
 import { escapeMarkdown, type Problem } from '@deploy-actions/action-kit';
-import { type Asked, type Phase, type Prepared } from './phase.ts';
+import { prepareLook } from './look.ts';
+import { type Phase, type Prepared } from './phase.ts';
 import { readServing, superseded } from './serving.ts';
-import { isGood, preparePart, readSettings, targetSettings } from './settings.ts';
-
-export function isHealthChecked({ config }: Asked): boolean {
-  return config('health.url') !== undefined || config('health.command') !== undefined;
-}
+import { isGood } from './settings.ts';
 
 /** The last look: the version has all the traffic, and the application as a whole is healthy. */
 export const postflight: Phase = {
@@ -15,11 +12,9 @@ export const postflight: Phase = {
   isWanted: () => true,
   async prepare(asked, context): Promise<Prepared | Problem[]> {
     const { version } = asked.inputs;
-    const settings = await readSettings(targetSettings, {}, asked, context);
-    const health = isHealthChecked(asked) ? await preparePart('health-check', {}, asked, context) : undefined;
-    if (!settings.ok || Array.isArray(health)) {
-      return [...(settings.ok ? [] : settings.problems), ...(Array.isArray(health) ? health : [])];
-    }
+    const look = await prepareLook(asked, context);
+    if (Array.isArray(look)) return look;
+    const { settings, health } = look;
     return {
       plan() {
         const message =
@@ -35,7 +30,7 @@ export const postflight: Phase = {
         });
       },
       async run(within) {
-        const serving = await readServing(settings.inputs, within);
+        const serving = await readServing(settings, within);
         const { main } = serving;
         if (main?.version !== version || main.weight !== 100) return superseded(version, serving);
         within.summary.paragraph(escapeMarkdown(serving.words));

@@ -5,6 +5,7 @@ import {
   goodResults,
   type InputValues,
   type Outcome,
+  outcomeOfError,
   type Problem,
   type Result,
 } from '@deploy-actions/action-kit';
@@ -187,7 +188,11 @@ async function release(asked: Asked, ready: Ready[], context: Context): Promise<
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const asked = { inputs, config: await loadConfig(context.facts.workspace, inputs.environment) };
   const { ready, problems } = await preparePhases(asked, context);
-  if (problems.length > 0) throw refused(problems);
+  if (problems.length > 0) {
+    const error = refused(problems);
+    if (!inputs['dry-run']) await notify(inputs, context, appOf(asked), outcomeOfError(error), false);
+    throw error;
+  }
   return inputs['dry-run'] ? plan(asked, ready, context) : release(asked, ready, context);
 }
 
@@ -207,15 +212,19 @@ async function settle(
   ): Outcome => ({ result, reasonCode, message: words.join(' '), remedy, outputs: { version }, report: {} });
   try {
     for (const { message } of await settlePhases(ready, context, armed)) words.push(message);
-    const serving = await readServing(settings, context);
-    words.push(serving.words);
-    return { outcome: outcome('cancelled', 'cancelled', serving.main?.version) };
   } catch (thrown) {
     words.push(messageOf(thrown));
     const remedy = thrown instanceof DeployError ? thrown.remedy : undefined;
     const failure = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     return { outcome: outcome('failed', 'revert_failed', undefined, remedy), failure };
   }
+  // Nothing is left to be done: that it cannot be said who serves is no failure.
+  const serving = await readServing(settings, context).catch((thrown: unknown) => ({
+    words: `What serves now cannot be read: ${messageOf(thrown)}`,
+    main: undefined,
+  }));
+  words.push(serving.words);
+  return { outcome: outcome('cancelled', 'cancelled', serving.main?.version) };
 }
 
 /** Settles what a main step that was ended left behind, and says on GitHub and to those who are notified how that went. */

@@ -16,20 +16,17 @@ import {
   type WindowResult,
 } from '@deploy-actions/targets';
 import { hasLimits, readLimits } from './limits.ts';
+import { type Look, prepareLook } from './look.ts';
 import { type Asked, type Earlier, type Phase, type Prepared } from './phase.ts';
-import { isHealthChecked } from './postflight.ts';
-import { readServing, type Serving, superseded, type TargetSettings } from './serving.ts';
-import { isGood, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
+import { readServing, type Serving, superseded } from './serving.ts';
+import { isGood, type Part } from './settings.ts';
 
 /** How many looks in a row have to fail, and milliseconds between them: one late answer takes no release back. */
 const looks = 3;
 const betweenLooks = 1_000;
 
 /** What the new version is watched by. */
-interface Watched {
-  settings: TargetSettings;
-  /** Where deploy.yml names a health check. */
-  health: Part | undefined;
+interface Watched extends Look {
   /** Where deploy.yml says anything of limits: defaults that nobody asked for would take a quiet version back. */
   limits: LimitInputs | undefined;
 }
@@ -189,17 +186,12 @@ export const watch: Phase = {
   doing: 'Watching the new version',
   isWanted: ({ inputs }) => inputs['watch-after'] > 0,
   async prepare(asked, context): Promise<Prepared | Problem[]> {
-    const settings = await readSettings(targetSettings, {}, asked, context);
-    const health = isHealthChecked(asked) ? await preparePart('health-check', {}, asked, context) : undefined;
+    const look = await prepareLook(asked, context);
     const limits = hasLimits(asked) ? await readLimits(asked, context) : undefined;
-    if (!settings.ok || Array.isArray(health) || Array.isArray(limits)) {
-      return [
-        ...(settings.ok ? [] : settings.problems),
-        ...(Array.isArray(health) ? health : []),
-        ...(Array.isArray(limits) ? limits : []),
-      ];
+    if (Array.isArray(look) || Array.isArray(limits)) {
+      return [look, limits].filter((part) => Array.isArray(part)).flat();
     }
-    const watched = { settings: settings.inputs, health, limits };
+    const watched = { ...look, limits };
     return {
       plan() {
         const message = `For ${formatDuration(asked.inputs['watch-after'])} after the shift: ${describe(watched)}.`;

@@ -14,12 +14,15 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
   afterAll(() => bench.end());
 
   it('says what deploy.yml lacks before it touches anything', async () => {
-    const step = await bench.deploy('v1', { strategy: 'canary' });
+    const step = await bench.deploy('v1', { strategy: 'canary', 'webhook-url': bench.receiver });
     expect(step.outputs).toMatchObject({ result: 'refused', 'reason-code': 'invalid_config' });
     expect(errorOf(step)).toMatch(/- app: is required and missing.*- platform: is required and missing/s);
     expect((await bench.job.post(step))?.exitCode).toBe(0);
     expect(await tree(bench.host.state)).toEqual({});
     expect(bench.github.calls).toEqual([]);
+    expect(bench.told.map(({ body }) => JSON.parse(body) as unknown)).toEqual([
+      expect.objectContaining({ result: 'refused', reasonCode: 'invalid_config', version: 'v1' }),
+    ]);
   });
 
   it('plans without writing, in the one comment of the pull request', async () => {
