@@ -18,7 +18,7 @@ export const definition = defineAction({
   icon: 'rotate-ccw',
   color: 'orange',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...deliveryInputs,
