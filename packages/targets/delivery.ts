@@ -332,10 +332,13 @@ async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promi
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
   const { inputs, wanted, known } = request;
   if (wanted === null) return moveTraffic(context, request);
-  if (inputs['dry-run']) {
+  // Before anything is written, the lease and the deployment on GitHub included: what is frozen is not touched at all.
+  try {
     await respectFreeze(request);
-    return plan(context, request, wanted);
+  } catch (thrown) {
+    throw await withServing(request.target, thrown);
   }
+  if (inputs['dry-run']) return plan(context, request, wanted);
   const { release, strategy } = wanted;
   const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
   return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
@@ -354,8 +357,6 @@ async function moveTraffic(
   // A cancelled run has no time to wait for answers.
   const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
-    // Before the lease is written, too: what is frozen is not touched at all.
-    await respectFreeze(request);
     if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,

@@ -1,4 +1,3 @@
-import { DeployError } from '@deploy-actions/core';
 import {
   acquireLease,
   breakLease,
@@ -9,6 +8,7 @@ import {
   thisProcess,
 } from '@deploy-actions/release-engine';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failureOf } from '../../test/support/failure.ts';
 import { createTestContext } from '../../test/support/context.ts';
 import { presets } from '../../test/support/github/index.ts';
 import { type Bench, startBench } from '../github/test-support.ts';
@@ -48,15 +48,6 @@ function runOf(id: number, status: string, run_attempt = 1) {
   const run = { id, run_attempt, status, conclusion: null as string | null };
   bench.double.repository.runs.push(run);
   return run;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<DeployError> {
-  const thrown: unknown = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (thrown instanceof DeployError) return thrown;
-  throw new Error(`no DeployError: ${String(thrown)}`);
 }
 
 describe('a lease on a git reference', () => {
