@@ -1,6 +1,7 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
   checkLedger,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
@@ -40,5 +41,5 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
+  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs), ...checkState(inputs)],
 });

@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { cutMarkdown, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
+import { breakable, cutMarkdown, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
 
 export { escapeMarkdown };
 
@@ -28,6 +28,11 @@ export function codeBlock(text: string, language = ''): string {
   return `${fence}${language}\n${text.replace(/\n?$/, '\n')}${fence}`;
 }
 
+/** Cells with links or code stay as they are. */
+function narrow(cell: string): string {
+  return /\]\(|(?<!\\)`|<a /.test(cell) ? cell : breakable(cell);
+}
+
 export function createSummary(): Summary {
   const pieces: string[] = [];
   const add = (piece: string) => {
@@ -37,7 +42,11 @@ export function createSummary(): Summary {
     heading: (text, level = 2) => add(`${'#'.repeat(level)} ${text}`),
     paragraph: add,
     table: (header, rows) =>
-      add([header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')),
+      add(
+        [header, header.map(() => '---'), ...rows.map((cells) => cells.map(narrow))]
+          .map((cells) => `| ${cells.join(' | ')} |`)
+          .join('\n'),
+      ),
     list: (items) => add(items.map((item) => `- ${item}`).join('\n')),
     chart: (mermaid) => add(codeBlock(mermaid, 'mermaid')),
     details: (title, text) =>

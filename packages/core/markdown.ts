@@ -32,6 +32,43 @@ export function inertMarkdown(text: string): string {
     .replaceAll('$', '<span>$</span>');
 }
 
+/** A word that is longer than this gets places to break at. */
+const longWord = 20;
+/** From one such place to the next, or to the end: at least where the text has a separator, at most where it has none. */
+const piece = { least: 6, most: 16 };
+
+/**
+ * Lets long words of escaped text break, as paths, digests and package names are: a table is as wide as its longest word,
+ * and scrolls on a phone. Takes what the functions above return, with `**` and tags at most: in a link or in code a
+ * `<wbr>` would be part of the address or be shown.
+ */
+export function breakable(escaped: string): string {
+  return escaped.replace(/(?:(?!<br>)\S)+/g, (word) => {
+    // GitHub makes a link of an address, and would make one to its first part.
+    if (/:\/\/|www\./i.test(word)) return word;
+    // A character as a reader counts it: a tag is none, a reference or an escape is one.
+    const parts = word.match(/<[^>]*>|&#?\w+;|\\.|[^]/gu) ?? [];
+    if (parts.length <= longWord) return word;
+    let broken = '';
+    let since = 0;
+    for (const [index, part] of parts.entries()) {
+      broken += part;
+      since = part === '&#8203;' ? 0 : since + 1;
+      const next = parts[index + 1];
+      if (next === undefined || part.startsWith('<') || next === '&#8203;') continue;
+      // Characters of other scripts may be joined to each other, and most may break anyway.
+      const plain = /^[!-~]+$/.test(part + next);
+      const separates = /^\\?[/_.,:;=@&?|)\]}+-]$|^&amp;$/.test(part);
+      const left = parts.length - index - 1;
+      if (plain && left >= piece.least && since >= (separates ? piece.least : piece.most)) {
+        broken += '<wbr>';
+        since = 0;
+      }
+    }
+    return broken;
+  });
+}
+
 /** What closes the code blocks and folded parts that Markdown which was cut after a line has open. */
 function closingOf(markdown: string): string {
   let fence: string | undefined;
