@@ -1,11 +1,11 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
-import { digestOf } from '@deploy-actions/core';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   type HistoryEntry,
   isSettled,
   peekJournal,
   readHistory,
+  revisionsOf,
   servingOf,
 } from '@deploy-actions/release-engine';
 import {
@@ -30,7 +30,7 @@ async function choose(
   version: string,
 ): Promise<LinuxHostRelease> {
   try {
-    return rollbackTarget(history, serving === null ? null : digestOf(serving), version).release;
+    return rollbackTarget(history, serving === null ? null : revisionsOf(target.platform)(serving), version).release;
   } catch (thrown) {
     throw await withServing(target, thrown);
   }

@@ -1,5 +1,5 @@
 import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
-import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { DeployError, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   deliver,
@@ -13,6 +13,7 @@ import {
   type Probe,
   type ProbeCounts,
   readHistory,
+  revisionsOf,
   servingOf,
   startProbe,
   type Wanted,
@@ -157,10 +158,11 @@ async function plan(
   const unfinished = await peekJournal<LinuxHostRelease>(target.store);
   const planned = await planDelivery(target.platform, target.router, wanted);
   const serving = servingOf(planned.slots, planned.traffic);
+  const revisionOf = revisionsOf(target.platform);
   const steps: string[] = [];
   if (unfinished !== null && !isSettled(unfinished)) {
     steps.push(
-      digestOf(unfinished.to.release) === digestOf(wanted.release)
+      revisionOf(unfinished.to.release) === revisionOf(wanted.release)
         ? `go on with the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`
         : `settle the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`,
     );
