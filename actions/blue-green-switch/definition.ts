@@ -1,9 +1,13 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkLedger,
   checkLinuxHost,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -21,6 +25,8 @@ export const definition = defineAction({
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
     watch: {
       kind: 'duration',
       max: '6h',
@@ -30,5 +36,10 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkLinuxHost(inputs)],
+  check: (inputs) => [
+    ...checkTarget(inputs),
+    ...checkLinuxHost(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
+  ],
 });

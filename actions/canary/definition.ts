@@ -1,10 +1,14 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
   checkLimits,
+  checkLedger,
   checkLinuxHost,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
   limitInputs,
   linuxHostInputs,
   targetInputs,
@@ -36,6 +40,8 @@ export const definition = defineAction({
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
     ...limitInputs,
     weights: {
       kind: 'integers',
@@ -62,6 +68,8 @@ export const definition = defineAction({
   check: (inputs) => [
     ...checkTarget(inputs),
     ...checkLinuxHost(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
     ...checkLimits(inputs),
     ...checkWeights(inputs.weights),
   ],

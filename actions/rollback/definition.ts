@@ -1,5 +1,13 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkTarget, deliveryInputs, deliveryOutputs, targetInputs } from '@deploy-actions/targets';
+import {
+  checkLedger,
+  checkTarget,
+  deliveryInputs,
+  deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'rollback',
@@ -13,6 +21,8 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
     version: {
       kind: 'string',
       pattern: /^[A-Za-z0-9][\w.+-]{0,127}$/,
@@ -30,5 +40,5 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => checkTarget(inputs),
+  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
 });

@@ -1,5 +1,6 @@
 import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
 import { DeployError, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   deliver,
@@ -19,7 +20,7 @@ import {
   type Wanted,
 } from '@deploy-actions/release-engine';
 import type { WindowResult } from './hold.ts';
-import type { DeliveryInputs } from './inputs.ts';
+import type { DeliveryInputs, LedgerInputs, TargetInputs } from './inputs.ts';
 import { requireWritable, type Target, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 
@@ -27,10 +28,17 @@ type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
 type HostDelivery = Delivery<LinuxHostRelease>;
 
+/** What a delivery reads of the inputs of the action. */
+export type RequestInputs = DeliveryInputs &
+  LedgerInputs &
+  Pick<TargetInputs, 'app' | 'environment' | 'platform' | 'router'>;
+
 export interface DeliveryRequest {
   target: Target;
-  inputs: DeliveryInputs;
+  inputs: RequestInputs;
   wanted: Wanted<LinuxHostRelease> | null;
+  /** What the ledger has of the version already, where it is not what this run says: when going back to it. */
+  known?: Pick<ReleaseFacts, 'sha' | 'images'> | undefined;
   hold: DeliveryOptions<LinuxHostRelease>['hold'];
   /** Filled by `hold`, for the summary. */
   windows: { weight: number; result: WindowResult }[];
@@ -147,6 +155,25 @@ function summarize(
       .map((event) => `${(event.at / 1_000).toFixed(3).padStart(9)} s  ${event.what}: ${event.message}`)
       .join('\n'),
   );
+}
+
+/** What is kept with the release. */
+function factsOf(
+  context: Context,
+  { inputs, known }: DeliveryRequest,
+  brokeFreeze: string | null,
+): ReleaseFacts {
+  const { app, environment, platform, router } = inputs;
+  return {
+    app,
+    environment,
+    platform,
+    router,
+    sha: known?.sha ?? context.facts.sha,
+    images: inputs.images ?? known?.images ?? {},
+    notes: inputs.notes ?? {},
+    brokeFreeze,
+  };
 }
 
 async function plan(
@@ -317,17 +344,41 @@ function remedyFor(reasonCode: string, version: string): string {
 /** Releases, or plans to: from the lease to the summary. */
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
   const { target, inputs, wanted } = request;
-  if (wanted !== null && inputs['dry-run']) return plan(context, request, wanted);
-  await requireWritable(target);
+  const mayBreakFreeze = inputs['break-freeze'];
+  // What was begun before it was frozen is brought to its end.
+  const respectFreeze = async () => {
+    if (wanted !== null && mayBreakFreeze === undefined) await requireNotFrozen(target.store, target.label);
+  };
+  if (wanted !== null && inputs['dry-run']) {
+    await respectFreeze();
+    return plan(context, request, wanted);
+  }
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
+  let counted: Promise<ProbeCounts> | undefined;
+  // A cancelled run has no time to wait for answers.
+  const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
+    // Before the lease is written, too: what is frozen is not touched at all.
+    await respectFreeze();
+    if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
       inputs['lock-timeout'],
       context.signal,
       context.log,
       async (lease) => {
+        // Under the lease: it may have been frozen while this run waited for it.
+        await respectFreeze();
+        let brokeFreeze: string | null = null;
+        if (wanted !== null && mayBreakFreeze !== undefined) {
+          const broken = await breakFreeze(target.store, { reason: mayBreakFreeze, run: target.run });
+          if (broken) brokeFreeze = mayBreakFreeze;
+          const what = broken ? 'is frozen; going on' : 'is not frozen; there was no need to break it open';
+          context.log.warning(`${target.label} ${what}: ${mayBreakFreeze}`);
+        }
+        // Where the state is elsewhere, the host is not touched before that is the run's own.
+        if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {
           if (inputs['probe-url'] !== undefined)
             probe ??= startProbe(inputs['probe-url'], inputs['probe-rate']);
@@ -335,7 +386,8 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
         // Before a first release nobody answers, and nothing can be lost.
         const { targets } = await target.router.read();
         if (targets.some(({ weight }) => weight > 0)) startProbing();
-        return deliver<LinuxHostRelease>(lease, wanted, {
+        const facts = asFacts(factsOf(context, request, brokeFreeze));
+        return deliver<LinuxHostRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
           platform: target.platform,
           router: target.router,
           store: target.store,
@@ -346,6 +398,7 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
           verifyTimeout: inputs['verify-timeout'],
           drainTimeout: inputs['drain-timeout'],
           hold: request.hold,
+          probed: stopProbing,
           onEvent(event) {
             events.push(event);
             if (event.what === 'verified') startProbing();
@@ -353,12 +406,11 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
         });
       },
     );
-    const counts = await probe?.stop(context.signal.aborted ? 250 : undefined);
+    const counts = await stopProbing();
     summarize(context, request, delivery, events, counts);
     return outcomeOf(request, delivery, events, counts);
   } catch (thrown) {
-    // A cancelled run has no time to wait for answers.
-    await probe?.stop(context.signal.aborted ? 250 : undefined);
+    await stopProbing();
     throw await withServing(target, thrown);
   }
 }
@@ -387,7 +439,7 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 }
 
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
-export async function settleAfter(context: Context, target: Target, inputs: DeliveryInputs): Promise<void> {
+export async function settleAfter(context: Context, target: Target, inputs: RequestInputs): Promise<void> {
   const journal = await peekJournal<LinuxHostRelease>(target.store);
   if (journal === null || journal.run.id !== target.run.id) return;
   const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);

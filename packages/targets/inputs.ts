@@ -1,4 +1,10 @@
-import type { InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
+import {
+  type InputSpecs,
+  type InputValues,
+  parseImageReference,
+  type Problem,
+} from '@deploy-actions/action-kit';
+import { secretsOf } from '@deploy-actions/core';
 
 export const platforms = ['linux-host'] as const;
 export const routers = ['embedded-proxy', 'nginx'] as const;
@@ -52,6 +58,14 @@ export const targetInputs = {
       'The folder on the host that keeps journal, lease, history and slots. Default: `/var/lib/deploy-actions/<app>/<environment>` as root, else `~/.local/state/deploy-actions/<app>/<environment>`.',
     config: 'state-directory',
   },
+  state: {
+    kind: 'enum',
+    values: ['platform', 'git-ref'],
+    description:
+      'Where lease, journal, ledger and freeze are kept: `platform` is the place that the platform has, on a Linux host the state folder; `git-ref` is `refs/deploy-actions/<environment>` of the repository, for hosts whose disk is not kept, and to be read from any runner. It needs `contents: write`. Choose before the first release.',
+    default: 'platform',
+    config: 'state',
+  },
   listen: {
     kind: 'string',
     ...hostPort,
@@ -103,6 +117,16 @@ export const targetInputs = {
     description: "Router `nginx`: the file with the master process's id.",
     default: '/run/nginx.pid',
     config: 'router.nginx.pid-file',
+  },
+} as const satisfies InputSpecs;
+
+/** How an action talks to GitHub: for state on a git reference, and for what it reports. */
+export const githubInputs = {
+  'github-token': {
+    kind: 'secret',
+    description:
+      'The token for calls to GitHub: state on a git reference (`state: git-ref`), and what is reported to GitHub.',
+    expression: '${{ github.token }}',
   },
 } as const satisfies InputSpecs;
 
@@ -177,6 +201,29 @@ export const linuxHostInputs = {
     description: 'The time an instance has to end after SIGTERM.',
     default: '30s',
     config: 'linux-host.stop-timeout',
+  },
+} as const satisfies InputSpecs;
+
+/** What is kept with a release in the ledger, and how a frozen environment is released to all the same. */
+export const ledgerInputs = {
+  images: {
+    kind: 'map',
+    description:
+      'The images that the release consists of, one `name=reference` a line, best with digests. Kept in the ledger.',
+    example: 'backend=ghcr.io/acme/helpdesk-backend@sha256:…',
+    config: 'images',
+  },
+  notes: {
+    kind: 'map',
+    description:
+      'What else is to be kept with the release in the ledger, one `name=value` a line. `migration` is the state of the database. Never secrets.',
+    example: 'migration=tickets.0042_add_index',
+  },
+  'break-freeze': {
+    kind: 'string',
+    description:
+      'Releases to a frozen environment all the same, for this reason; it is recorded in the audit and in the ledger.',
+    example: 'Hotfix for the outage of the login page',
   },
 } as const satisfies InputSpecs;
 
@@ -342,8 +389,10 @@ export const limitInputs = {
 } as const satisfies InputSpecs;
 
 export type TargetInputs = InputValues<typeof targetInputs>;
+export type GitHubInputs = InputValues<typeof githubInputs>;
 export type LinuxHostInputs = InputValues<typeof linuxHostInputs>;
 export type DeliveryInputs = InputValues<typeof deliveryInputs>;
+export type LedgerInputs = InputValues<typeof ledgerInputs>;
 export type LimitInputs = InputValues<typeof limitInputs>;
 
 /** Rules between the inputs of a target. */
@@ -398,6 +447,29 @@ export function checkLinuxHost(inputs: Partial<LinuxHostInputs>): Problem[] {
         },
       ]
     : [];
+}
+
+export function checkLedger(inputs: Partial<LedgerInputs>): Problem[] {
+  return Object.entries(inputs.images ?? {})
+    .filter(([, reference]) => parseImageReference(reference) === undefined)
+    .map(([name]) => ({
+      input: 'images',
+      message: `has no image reference for ${name}; allowed is registry[:port]/path[:tag][@sha256:digest].`,
+    }));
+}
+
+/** What is in the repository, everybody reads who reads the repository. */
+export function checkState(
+  inputs: Partial<Pick<TargetInputs, 'state'> & Pick<LinuxHostInputs, 'env'>>,
+): Problem[] {
+  if (inputs.state !== 'git-ref') return [];
+  const secret = Object.entries(inputs.env ?? {}).filter(
+    ([name, value]) => secretsOf({ [name]: value }).length > 0,
+  );
+  return secret.map(([name]) => ({
+    input: 'env',
+    message: `holds what looks like a secret in ${name}, and \`state: git-ref\` keeps it in the repository; allowed is \`env-file\`, of which only the path is kept.`,
+  }));
 }
 
 export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {
