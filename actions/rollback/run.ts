@@ -31,7 +31,8 @@ async function choose(
   version: string,
 ): Promise<LinuxHostRelease> {
   try {
-    return rollbackTarget(history, serving === null ? null : revisionsOf(target.platform)(serving), version).release;
+    return rollbackTarget(history, serving === null ? null : revisionsOf(target.platform)(serving), version)
+      .release;
   } catch (thrown) {
     throw await withServing(target, thrown);
   }
