@@ -86,10 +86,8 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     found: Pick<Colours, 'service'>,
     objects: { deployment: Deployment; replicaSets: ReplicaSet[]; pods: Pod[] },
   ): Judged {
-    const port = found.service.spec.ports?.[0];
-    const target = port?.targetPort ?? port?.port;
     return judge(objects, {
-      port: typeof target === 'number' ? target : port?.port,
+      port: found.service.spec.ports?.[0],
       now: client.now() ?? Date.now(),
       unschedulableFor: options.unschedulableFor ?? 20_000,
     });

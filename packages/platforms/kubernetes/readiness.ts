@@ -1,6 +1,7 @@
 import { canonicalJson } from '@deploy-actions/core';
-import type { ContainerStatus, Deployment, Pod, PodTemplate, ReplicaSet } from '@deploy-actions/kubernetes';
+import type { ContainerStatus, Deployment, Pod, PodTemplate, ReplicaSet, ServicePort } from '@deploy-actions/kubernetes';
 import type { Instance } from '@deploy-actions/release-engine';
+import { targetPortOf } from './direct-check.ts';
 
 /** Why a slot will not become ready by itself. */
 export interface Failure {
@@ -30,8 +31,8 @@ export interface SlotObjects {
 }
 
 export interface JudgeOptions {
-  /** The port that addresses name. */
-  port: number | undefined;
+  /** The Service's port, whose target addresses name. */
+  port: ServicePort | undefined;
   /** Milliseconds since the epoch by the server's clock. */
   now: number;
   /** Milliseconds that a pod may be unschedulable: a cluster that grows by itself needs time to. */
@@ -178,9 +179,10 @@ function reasonOf(pod: Pod): string {
   return 'is being started';
 }
 
-function addressOf(pod: Pod, port: number | undefined): string {
+function addressOf(pod: Pod, servicePort: ServicePort | undefined): string {
   const ip = pod.status?.podIP;
   if (ip === undefined || ip === '') return pod.metadata.name;
+  const port = servicePort === undefined ? undefined : targetPortOf(pod, servicePort);
   return `${ip.includes(':') ? `[${ip}]` : ip}${port === undefined ? '' : `:${port}`}`;
 }
 
