@@ -20,7 +20,7 @@ export const definition = defineAction({
   icon: 'repeat',
   color: 'blue',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...linuxHostInputs,

@@ -35,7 +35,7 @@ export const definition = defineAction({
   icon: 'trending-up',
   color: 'yellow',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...linuxHostInputs,

@@ -17,7 +17,7 @@ export const definition = defineAction({
   icon: 'rotate-ccw',
   color: 'orange',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...deliveryInputs,

@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { escapeHtml, escapeMarkdown } from '@deploy-actions/core';
+import { closingOf, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
 
 export { escapeMarkdown };
 
@@ -47,21 +47,6 @@ export function createSummary(): Summary {
   };
 }
 
-/** What closes the code blocks and folded parts that a cut left open. */
-function closing(markdown: string): string {
-  let fence: string | undefined;
-  let folded = 0;
-  for (const line of markdown.split('\n')) {
-    const run = /^`{3,}/.exec(line)?.[0];
-    if (fence !== undefined) {
-      if (line === fence) fence = undefined;
-    } else if (run !== undefined) fence = run;
-    else if (line.startsWith('<details>')) folded += 1;
-    else if (line.startsWith('</details>')) folded -= 1;
-  }
-  return `${fence === undefined ? '' : `${fence}\n`}${'\n</details>\n'.repeat(Math.max(0, folded))}`;
-}
-
 /** Cuts at a line's end so that it stays within `limit` bytes, and says that it was cut. */
 export function withinLimit(markdown: string, limit: number): string {
   const bytes = Buffer.from(markdown);
@@ -70,7 +55,7 @@ export function withinLimit(markdown: string, limit: number): string {
   while (room > 0) {
     const end = bytes.lastIndexOf('\n', room - 1) + 1;
     const kept = bytes.toString('utf8', 0, end);
-    const cut = `${kept}${closing(kept)}${cutNotice}`;
+    const cut = `${kept}${closingOf(kept)}${cutNotice}`;
     const over = Buffer.byteLength(cut) - limit;
     if (over <= 0) return cut;
     room = end - over;

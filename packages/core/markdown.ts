@@ -31,3 +31,18 @@ export function inertMarkdown(text: string): string {
     .replace(/\\[@#]|GH-(?=\d)|:(?=\/\/)|www(?=\.)/gi, '$&&#8203;')
     .replaceAll('$', '<span>$</span>');
 }
+
+/** What closes the code blocks and folded parts that Markdown which was cut after a line has open. */
+export function closingOf(markdown: string): string {
+  let fence: string | undefined;
+  let folded = 0;
+  for (const line of markdown.split('\n')) {
+    const run = /^`{3,}/.exec(line)?.[0];
+    if (fence !== undefined) {
+      if (line === fence) fence = undefined;
+    } else if (run !== undefined) fence = run;
+    else if (line.startsWith('<details>')) folded += 1;
+    else if (line.startsWith('</details>')) folded -= 1;
+  }
+  return `${fence === undefined ? '' : `${fence}\n`}${'\n</details>\n'.repeat(Math.max(0, folded))}`;
+}

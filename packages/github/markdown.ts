@@ -1,3 +1,5 @@
+import { closingOf } from '@deploy-actions/core';
+
 /** In characters; GitHub refuses a longer comment. */
 export const commentLimit = 65_536;
 
@@ -7,19 +9,20 @@ export const checkTextLimit = 65_535;
 const note = '\n\n_The rest did not fit; the summary of the run has all of it._\n';
 
 /**
- * Markdown of at most so many bytes of UTF-8. What is too long ends after a whole line, with a block of code closed, and
- * says that it does. There are never more characters than bytes.
+ * Markdown of at most so many bytes of UTF-8. What is too long ends after a whole line, with code blocks and folded parts
+ * closed, and says that it does. There are never more characters than bytes.
  */
 export function fitMarkdown(text: string, limit: number): string {
   if (Buffer.byteLength(text) <= limit) return text;
-  const fence = '\n```';
-  let room = limit - Buffer.byteLength(note) - Buffer.byteLength(fence);
-  const kept: string[] = [];
-  for (const line of text.split('\n')) {
-    room -= Buffer.byteLength(line) + 1;
-    if (room < 0) break;
-    kept.push(line);
+  const bytes = Buffer.from(text);
+  let room = limit - Buffer.byteLength(note);
+  while (room > 0) {
+    const end = bytes.lastIndexOf('\n', room - 1) + 1;
+    const kept = bytes.toString('utf8', 0, end);
+    const cut = `${kept}${closingOf(kept)}${note}`;
+    const over = Buffer.byteLength(cut) - limit;
+    if (over <= 0) return cut;
+    room = end - over;
   }
-  const open = kept.filter((line) => /^\s*```/.test(line)).length % 2 === 1;
-  return `${kept.join('\n')}${open ? fence : ''}${note}`;
+  return note.trim();
 }

@@ -1,4 +1,9 @@
-import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
+import {
+  type Context,
+  type DeploymentProgress,
+  escapeMarkdown,
+  type Outcome,
+} from '@deploy-actions/action-kit';
 import { DeployError, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
 import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
@@ -20,18 +25,17 @@ import {
   type Wanted,
 } from '@deploy-actions/release-engine';
 import type { WindowResult } from './hold.ts';
-import type { DeliveryInputs, LedgerInputs, TargetInputs } from './inputs.ts';
+import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
 import { requireWritable, type Target, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
+import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
 
 type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
 type HostDelivery = Delivery<LinuxHostRelease>;
 
 /** What a delivery reads of the inputs of the action. */
-export type RequestInputs = DeliveryInputs &
-  LedgerInputs &
-  Pick<TargetInputs, 'app' | 'environment' | 'platform' | 'router'>;
+export type RequestInputs = DeliveryInputs & LedgerInputs & TrackedInputs;
 
 export interface DeliveryRequest {
   target: Target;
@@ -341,18 +345,32 @@ function remedyFor(reasonCode: string, version: string): string {
   }
 }
 
-/** Releases, or plans to: from the lease to the summary. */
+/** What was begun before it was frozen is brought to its end. */
+async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promise<void> {
+  if (wanted === null || inputs['break-freeze'] !== undefined) return;
+  await requireNotFrozen(target.store, target.label);
+}
+
+/** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
-  const { target, inputs, wanted } = request;
-  const mayBreakFreeze = inputs['break-freeze'];
-  // What was begun before it was frozen is brought to its end.
-  const respectFreeze = async () => {
-    if (wanted !== null && mayBreakFreeze === undefined) await requireNotFrozen(target.store, target.label);
-  };
-  if (wanted !== null && inputs['dry-run']) {
-    await respectFreeze();
+  const { inputs, wanted, known } = request;
+  if (wanted === null) return moveTraffic(context, request);
+  if (inputs['dry-run']) {
+    await respectFreeze(request);
     return plan(context, request, wanted);
   }
+  const { release, strategy } = wanted;
+  const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
+  return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
+}
+
+async function moveTraffic(
+  context: Context,
+  request: DeliveryRequest,
+  progress?: DeploymentProgress,
+): Promise<DeliveryOutcome> {
+  const { target, inputs, wanted } = request;
+  const mayBreakFreeze = inputs['break-freeze'];
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
   let counted: Promise<ProbeCounts> | undefined;
@@ -360,7 +378,7 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
   const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
     // Before the lease is written, too: what is frozen is not touched at all.
-    await respectFreeze();
+    await respectFreeze(request);
     if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
@@ -369,7 +387,7 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
       context.log,
       async (lease) => {
         // Under the lease: it may have been frozen while this run waited for it.
-        await respectFreeze();
+        await respectFreeze(request);
         let brokeFreeze: string | null = null;
         if (wanted !== null && mayBreakFreeze !== undefined) {
           const broken = await breakFreeze(target.store, { reason: mayBreakFreeze, run: target.run });
@@ -401,6 +419,8 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
           probed: stopProbing,
           onEvent(event) {
             events.push(event);
+            const news = describeEvent(event, wanted?.release.version ?? 'the new version');
+            if (news !== undefined) progress?.phase(news);
             if (event.what === 'verified') startProbing();
           },
         });
@@ -441,19 +461,36 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
 export async function settleAfter(context: Context, target: Target, inputs: RequestInputs): Promise<void> {
   const journal = await peekJournal<LinuxHostRelease>(target.store);
-  if (journal === null || journal.run.id !== target.run.id) return;
-  const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
-  // A main step may have died between the end of its release and its entry in the history.
-  if (isSettled(journal) && known) return;
-  context.log.warning(
-    `The release of ${journal.to.release.version} was left in phase «${journal.phase}»; settling it.`,
-  );
-  const outcome = await runDelivery(context, {
-    target,
-    inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
-    wanted: null,
-    hold: () => Promise.resolve({ pass: true }),
-    windows: [],
+  const version = journal?.to.release.version ?? '';
+  await trackedAfter(context, inputs, version, async () => {
+    if (journal === null || journal.run.id !== target.run.id) {
+      return {
+        result: 'cancelled',
+        message: 'The run ended before it changed anything.',
+        serving: undefined,
+      };
+    }
+    const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
+    // A main step may have died between the end of its release and its entry in the history.
+    if (isSettled(journal) && known) {
+      return journal.phase === 'finished'
+        ? { result: 'succeeded', message: `${version} has all traffic.`, serving: version }
+        : { result: 'cancelled', message: `${version} was taken back.`, serving: undefined };
+    }
+    context.log.warning(`The release of ${version} was left in phase «${journal.phase}»; settling it.`);
+    const outcome = await moveTraffic(context, {
+      target,
+      inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
+      wanted: null,
+      hold: () => Promise.resolve({ pass: true }),
+      windows: [],
+    });
+    context.log.info(outcome.message);
+    const serving = outcome.outputs.version;
+    return {
+      result: outcome.reasonCode === 'reverted' ? 'cancelled' : 'succeeded',
+      message: outcome.message,
+      serving: typeof serving === 'string' ? serving : undefined,
+    };
   });
-  context.log.info(outcome.message);
 }

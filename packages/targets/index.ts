@@ -5,3 +5,4 @@ export * from './inputs.ts';
 export * from './open.ts';
 export * from './outputs.ts';
 export * from './state.ts';
+export * from './tracked.ts';

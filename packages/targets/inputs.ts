@@ -280,6 +280,13 @@ export const deliveryInputs = {
     example: 'https://helpdesk.example.com/health/',
     config: 'probe.url',
   },
+  'environment-url': {
+    kind: 'url',
+    description:
+      'Where people see the environment; linked from its deployments on GitHub. Default: the site of `probe-url`, unless only this host can see it.',
+    example: 'https://helpdesk.example.com/',
+    config: 'environment-url',
+  },
   'probe-rate': {
     kind: 'integer',
     min: 1,

@@ -61,6 +61,8 @@ export function createTestEnvironment(store: StateStore, stateDirectory: string)
         'lock-timeout': 0,
         'probe-url': undefined,
         'probe-rate': 10,
+        'environment-url': undefined,
+        'github-token': undefined,
         'dry-run': false,
         images: undefined,
         notes: undefined,
