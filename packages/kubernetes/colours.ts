@@ -74,7 +74,7 @@ export function findColours(service: Service, deployments: Deployment[], wanted?
     throw new DeployError(
       'invalid_input',
       `Several labels in the selector of Service ${name} tell Deployments apart: ${candidates.map(({ label }) => label).join(', ')}.`,
-      { remedy: 'Say which one is switched: `colour-label`.' },
+      { remedy: 'Say which one is switched: `slot-label`.' },
     );
   }
   const { label, values } = found;

@@ -28,6 +28,8 @@ export interface Connection {
   user: string;
   /** The context's namespace, or the service account's. */
   namespace: string | undefined;
+  /** What must not be seen of what the kubeconfig says. */
+  secrets: string[];
   /** What a request needs to be let in: TLS, agent and headers. Runs exec plugins, and again when a token has expired. */
   credentials(): Promise<RequestOptions>;
   /** Forgets cached credentials, after the server has refused them. */
@@ -178,6 +180,9 @@ export async function loadKubeconfig(from: KubeconfigSource): Promise<Connection
     context: config.getCurrentContext(),
     user: context?.user ?? '',
     namespace: context?.namespace || undefined,
+    secrets: config.users.flatMap(({ token, password, keyData }) =>
+      [token, password, keyData].filter((secret) => typeof secret === 'string' && secret !== ''),
+    ) as string[],
     async credentials() {
       const options: RequestOptions = { headers: {} };
       try {

@@ -16,7 +16,7 @@ export interface ServiceSelectorOptions {
   client: KubernetesClient;
   service: string;
   /** The label that is switched, where the selector has several that could be. */
-  colourLabel?: string | undefined;
+  slotLabel?: string | undefined;
   /** Asked from here to see that the data plane serves at all; which version answers is seen in the EndpointSlices. */
   url?: string | undefined;
   /** Milliseconds that nodes may take to follow an EndpointSlice; default 1 s. */
@@ -67,7 +67,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
       client.get(resources.services, name),
       client.list(resources.deployments),
     ]);
-    const found = findColours(service, items, options.colourLabel);
+    const found = findColours(service, items, options.slotLabel);
     last = { service, label: found.label, slots: [...found.deployments.keys()] };
     return found;
   }

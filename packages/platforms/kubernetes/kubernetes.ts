@@ -38,7 +38,7 @@ export interface KubernetesOptions {
   /** The Service whose selector says which colour gets the traffic. */
   service: string;
   /** The label that tells the colours apart, where the selector has several that could. */
-  colourLabel?: string | undefined;
+  slotLabel?: string | undefined;
   /** Which images count on a Deployment that this suite never deployed to; default: all of them. */
   scope?: Scope | undefined;
   /** Path that every pod has to answer with 2xx or 3xx; default: that of its readiness probe, else any answer to `/`. */
@@ -71,7 +71,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
       client.get(resources.services, service),
       client.list(resources.deployments),
     ]);
-    return findColours(found, items, options.colourLabel);
+    return findColours(found, items, options.slotLabel);
   }
 
   function deploymentOf(found: Colours, slot: string): Deployment {

@@ -1,5 +1,12 @@
 import { canonicalJson } from '@deploy-actions/core';
-import type { ContainerStatus, Deployment, Pod, PodTemplate, ReplicaSet, ServicePort } from '@deploy-actions/kubernetes';
+import type {
+  ContainerStatus,
+  Deployment,
+  Pod,
+  PodTemplate,
+  ReplicaSet,
+  ServicePort,
+} from '@deploy-actions/kubernetes';
 import type { Instance } from '@deploy-actions/release-engine';
 import { targetPortOf } from './direct-check.ts';
 
