@@ -1,10 +1,12 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkKubernetesTarget,
   checkLedger,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  kubernetesTargetInputs,
   ledgerInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -20,6 +22,7 @@ export const definition = defineAction({
   permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
+    ...kubernetesTargetInputs,
     ...deliveryInputs,
     ...ledgerInputs,
     ...githubInputs,
@@ -40,5 +43,5 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
+  check: (inputs) => [...checkTarget(inputs), ...checkKubernetesTarget(inputs), ...checkLedger(inputs)],
 });
