@@ -1,5 +1,12 @@
 import type { Json, ReasonCode } from '@deploy-actions/core';
 
+interface Otherwise {
+  /** For the documentation: `the name of the service`. */
+  means: string;
+  /** Undefined: there is none either, and an input that is required is missing. */
+  of(inputs: Readonly<Record<string, unknown>>): unknown;
+}
+
 interface InputBase {
   description: string;
   required?: true;
@@ -8,6 +15,8 @@ interface InputBase {
   example?: string;
   /** Where deploy.yml says the same: a dotted path below the environment (or below the top level). */
   config?: string;
+  /** What the input is where nothing says it, by what the other inputs are. */
+  otherwise?: Otherwise;
   /** An expression that is the default in action.yml, where the runner evaluates it: `${{ github.token }}`. */
   expression?: string;
 }

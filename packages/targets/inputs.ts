@@ -6,8 +6,8 @@ import {
 } from '@deploy-actions/action-kit';
 import { secretsOf } from '@deploy-actions/core';
 
-export const platforms = ['linux-host'] as const;
-export const routers = ['embedded-proxy', 'nginx'] as const;
+export const platforms = ['linux-host', 'kubernetes'] as const;
+export const routers = ['embedded-proxy', 'nginx', 'service-selector'] as const;
 
 const name = {
   pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -191,7 +191,8 @@ export const linuxHostInputs = {
     kind: 'string',
     pattern: /^\/[\x21-\x7e]*$/,
     allowed: 'a path that begins with /',
-    description: 'Answers 2xx or 3xx when an instance is ready. Without it, ready is when the port is open.',
+    description:
+      'Answers 2xx or 3xx when an instance is ready. Without it, ready is when the port is open; on Kubernetes, what the readiness probe of the pod asks.',
     example: '/health/',
     config: 'linux-host.readiness-path',
   },
@@ -404,6 +405,20 @@ export type LimitInputs = InputValues<typeof limitInputs>;
 
 /** Rules between the inputs of a target. */
 export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
+  if (
+    inputs.platform !== undefined &&
+    inputs.router !== undefined &&
+    (inputs.platform === 'kubernetes') !== (inputs.router === 'service-selector')
+  ) {
+    const allowed = inputs.platform === 'kubernetes' ? '`service-selector`' : '`embedded-proxy` and `nginx`';
+    return [
+      {
+        input: 'router',
+        value: inputs.router,
+        message: `does not go with platform \`${inputs.platform}\`; allowed with it: ${allowed}.`,
+      },
+    ];
+  }
   if (inputs.router === 'embedded-proxy' && inputs.listen === undefined) {
     return [
       {
@@ -423,6 +438,19 @@ export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
     ];
   }
   return [];
+}
+
+/** Rules for what shares the traffic between two versions. */
+export function checkSplit(inputs: Partial<TargetInputs>): Problem[] {
+  return inputs.router === 'service-selector'
+    ? [
+        {
+          input: 'router',
+          value: inputs.router,
+          message: 'cannot share traffic between two versions; allowed are `embedded-proxy` and `nginx`.',
+        },
+      ]
+    : [];
 }
 
 /** The two ports of `port-range`, or why they are not a range. */

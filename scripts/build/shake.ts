@@ -7,7 +7,8 @@ import { build, type Metafile, type Plugin } from 'esbuild';
  * Packages whose modules only define things when they are imported, so that what is not used of them falls away; so do our own.
  * Most of them do not say so in their package.json: of `@actions/core` alone, undici would be 784 of 805 kB.
  */
-const definesOnly = /\/node_modules\/(?:@actions|@octokit|undici|tunnel|js-yaml|httpxy)\//;
+const definesOnly =
+  /\/node_modules\/(?:@actions|@octokit|undici|tunnel|js-yaml|httpxy|@kubernetes|openid-client|oauth4webapi|jose|rfc4648|hpagent|socks|socks-proxy-agent|agent-base|ip-address|smart-buffer)\//;
 
 function withoutSideEffects(root: string): Plugin {
   const own = join(root, 'packages', '/');
@@ -20,6 +21,29 @@ function withoutSideEffects(root: string): Plugin {
         const shakes = resolved.path.startsWith(own) || definesOnly.test(resolved.path);
         return resolved.errors.length === 0 && shakes ? { ...resolved, sideEffects: false } : undefined;
       });
+    },
+  };
+}
+
+/**
+ * The Kubernetes client makes undici's agents for requests that it sends itself. Ours go over node:https with the options that it
+ * gives, so these agents are never made, and three quarters of its bundle fall away.
+ */
+function withoutUndici(): Plugin {
+  const namespace = 'without-undici';
+  return {
+    name: namespace,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^undici$/ }, ({ importer }) =>
+        /\/node_modules\/@kubernetes\/client-node\//.test(importer)
+          ? { path: 'undici', namespace, sideEffects: false }
+          : undefined,
+      );
+      onLoad({ filter: /./, namespace }, () => ({
+        contents: `const never = class { constructor() { throw new Error('undici is not in the bundle'); } };
+          export { never as Agent, never as ProxyAgent };
+          export const fetch = never;`,
+      }));
     },
   };
 }
@@ -67,7 +91,7 @@ export async function shake(root: string, entry: string, outdir: string): Promis
     legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
-    plugins: [textsInline(root), withoutSideEffects(root)],
+    plugins: [withoutUndici(), textsInline(root), withoutSideEffects(root)],
   });
   return metafile;
 }

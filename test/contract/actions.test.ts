@@ -40,7 +40,7 @@ describe.each(definitions)('$name', (definition) => {
     for (const [input, spec] of Object.entries(definition.inputs)) {
       const fromConfig = spec.config !== undefined;
       expect(declared.inputs[input], input).toMatchObject({
-        required: !fromConfig && spec.required === true,
+        required: !fromConfig && spec.required === true && spec.otherwise === undefined,
         description: expect.stringContaining(spec.description),
       });
       // A default there would hide what deploy.yml says: the runner passes it on like what a user wrote.
