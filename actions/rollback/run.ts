@@ -18,7 +18,7 @@ import {
   withServing,
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
-import { rollbackTarget } from './target.ts';
+import { rollbackTarget, withOrigin } from './target.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -40,22 +40,24 @@ async function choose(
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const target = await openTarget(inputs, context);
-  const [history, slots, traffic, unfinished] = await Promise.all([
+  const revisionOf = revisionsOf(target.platform);
+  const [known, slots, traffic, journal] = await Promise.all([
     readHistory<TargetRelease>(target.store),
     target.platform.observe(),
     target.router.read(),
     peekJournal<TargetRelease>(target.store),
   ]);
+  const history = withOrigin(known, journal, revisionOf);
   const serving = servingOf(slots, traffic).toSorted((a, b) => b.weight - a.weight)[0];
   // A release under way is what one wants to get away from: its old version is the previous one.
-  const origin = unfinished !== null && !isSettled(unfinished) ? unfinished.from : null;
+  const origin = journal !== null && !isSettled(journal) ? journal.from : null;
   const release =
     origin !== null && inputs.version === 'previous'
       ? origin.release
       : await choose(target, history, serving?.release ?? null, inputs.version);
   context.log.info(`Going back to ${release.version}.`);
-  const revision = revisionsOf(target.platform)(release);
-  const entry = history.findLast((known) => known.revision === revision && known.strategy !== 'rollback');
+  const revision = revisionOf(release);
+  const entry = history.findLast((one) => one.revision === revision && one.strategy !== 'rollback');
   return runDelivery(context, {
     target,
     inputs,

@@ -1,7 +1,6 @@
 export * from './client.ts';
 export * from './colours.ts';
 export { ApiError, statusOf } from './errors.ts';
-export * from './image-reference.ts';
 export * from './kubeconfig.ts';
 export * from './objects.ts';
 export * from './state-store.ts';

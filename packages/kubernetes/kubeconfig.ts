@@ -28,6 +28,8 @@ export interface Connection {
   user: string;
   /** The context's namespace, or the service account's. */
   namespace: string | undefined;
+  /** `http://proxy:3128`, where the kubeconfig names one. */
+  proxy: string | undefined;
   /** What must not be seen of what the kubeconfig says. */
   secrets: string[];
   /** What a request needs to be let in: TLS, agent and headers. Runs exec plugins, and again when a token has expired. */
@@ -142,6 +144,7 @@ async function find(source: KubeconfigSource): Promise<{ config: KubeConfig; sou
 /** Opens the way to a cluster; asks it nothing yet. Throws `not_found`, `invalid_config`, `invalid_input`. */
 export async function loadKubeconfig(from: KubeconfigSource): Promise<Connection> {
   let { config, source } = await find(from);
+  let proxy: string | undefined;
 
   function select(): void {
     if (from.context !== undefined) config.setCurrentContext(from.context);
@@ -166,6 +169,18 @@ export async function loadKubeconfig(from: KubeconfigSource): Promise<Connection
     if (!/^https?:\/\//.test(cluster.server)) {
       throw invalid(source, `the server "${cluster.server}" of cluster "${cluster.name}" is no URL.`);
     }
+    proxy = cluster.proxyUrl || undefined;
+    if (proxy !== undefined && !/^https?:\/\//.test(proxy)) {
+      throw new DeployError(
+        'unsupported',
+        `${source}: the proxy "${proxy}" of cluster "${cluster.name}" is not of HTTP.`,
+        {
+          remedy: 'Use an HTTP proxy, or a tunnel that ends on the runner.',
+        },
+      );
+    }
+    // The transport is ours, and so is its proxy.
+    delete (cluster as { proxyUrl?: string }).proxyUrl;
     // The library takes plain HTTP (a local proxy, a tunnel) only so; there is no TLS to verify.
     if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
     if (user.exec !== undefined && user.exec !== null) tellCluster(user.exec, cluster);
@@ -180,6 +195,7 @@ export async function loadKubeconfig(from: KubeconfigSource): Promise<Connection
     context: config.getCurrentContext(),
     user: context?.user ?? '',
     namespace: context?.namespace || undefined,
+    proxy,
     secrets: config.users.flatMap(({ token, password, keyData }) =>
       [token, password, keyData].filter((secret) => typeof secret === 'string' && secret !== ''),
     ) as string[],

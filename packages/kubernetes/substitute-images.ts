@@ -1,5 +1,10 @@
-import { DeployError } from '@deploy-actions/core';
-import { canonicalImage, imageReference, parseImageReference, repositoryOf } from './image-reference.ts';
+import {
+  canonicalImage,
+  DeployError,
+  imageReference,
+  parseImageReference,
+  repositoryOf,
+} from '@deploy-actions/core';
 
 /** A container of a pod template, as far as images go. */
 export interface NamedImage {

@@ -45,7 +45,14 @@ class TimedOut extends Error {
 
 /** Requests to the API server over connections that are kept open. One try each: what to repeat is the caller's to know. */
 export function createTransport(connection: Connection): Transport {
-  const options = { keepAlive: true, maxSockets: 32, keepAliveMsecs: 15_000 };
+  const options = {
+    keepAlive: true,
+    maxSockets: 32,
+    keepAliveMsecs: 15_000,
+    ...(connection.proxy === undefined
+      ? {}
+      : { proxyEnv: { HTTP_PROXY: connection.proxy, HTTPS_PROXY: connection.proxy } }),
+  };
   const secure = new Agent(options);
   const plain = new HttpAgent(options);
   const base = new URL(connection.server);
@@ -58,17 +65,12 @@ export function createTransport(connection: Connection): Transport {
     const headers = { ...(credentials.headers as Record<string, string>) };
     const authorization = headers['Authorization'];
     const isSecure = base.protocol === 'https:';
-    // A proxy of the kubeconfig has an agent of its own.
-    const isProxied =
-      credentials.agent instanceof Agent || credentials.agent instanceof HttpAgent
-        ? 'proxy' in credentials.agent
-        : credentials.agent !== undefined;
     const request = isSecure ? requestHttps : requestHttp;
     return new Promise((resolve, reject) => {
       const outgoing = request(
         {
           ...credentials,
-          agent: isProxied ? credentials.agent : isSecure ? secure : plain,
+          agent: isSecure ? secure : plain,
           host: base.hostname.replace(/^\[(.*)\]$/, '$1'),
           port: base.port || (isSecure ? 443 : 80),
           method: call.method,

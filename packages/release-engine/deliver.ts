@@ -634,6 +634,7 @@ async function deliverWithin<R extends Release>(
     if (!observed.matches) throw unverified(options, plan.traffic, observed.detail);
     return finish(null, settled);
   }
+  await platform.check?.(plan.to, wanted.release);
   const before = journal.current();
   await journal.write({
     id: randomUUID(),

@@ -52,6 +52,8 @@ export interface Platform<R extends Release = Release> {
   revisionOf?(release: R): string;
   /** Every slot as it is now. Slots with nothing in them are listed too. */
   observe(): Promise<Slots<R>>;
+  /** Throws for a release that `deploy` would refuse. Asked before a release begins; touches nothing. */
+  check?(slot: string, release: R): Promise<void>;
   /** Makes the slot run this release, replacing what is in it. Returns when started, not when ready. */
   deploy(slot: string, release: R, fence: Fence): Promise<void>;
   /**

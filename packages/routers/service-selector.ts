@@ -19,7 +19,7 @@ export interface ServiceSelectorOptions {
   slotLabel?: string | undefined;
   /** Asked from here to see that the data plane serves at all; which version answers is seen in the EndpointSlices. */
   url?: string | undefined;
-  /** Milliseconds that nodes may take to follow an EndpointSlice; default 1 s. */
+  /** Milliseconds that nodes may take to follow an EndpointSlice; default 2 s, for kube-proxy writes its rules once a second. */
   margin?: number;
   log: Log;
 }
@@ -175,7 +175,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
 
     async drain(_slot, deadline, signal) {
       // Nodes follow within milliseconds; how many connections stay where they were, nobody knows.
-      const margin = Math.min(options.margin ?? 1_000, deadline.remaining());
+      const margin = Math.min(options.margin ?? 2_000, deadline.remaining());
       await sleep(margin, signal, `giving the nodes time to follow Service ${name}`);
       return { complete: true, inFlight: null, elapsed: deadline.elapsed() };
     },

@@ -1,4 +1,5 @@
 import type { ImageReference, InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
+import { versionOfImage } from '@deploy-actions/core';
 import { linuxHostInputs, targetInputs } from './inputs.ts';
 
 type Read = Readonly<Record<string, unknown>>;
@@ -11,8 +12,9 @@ function onKubernetes<T>(means: string, of: (inputs: Read) => T) {
   };
 }
 
-function versionOfImage(image: ImageReference | undefined): string | undefined {
-  return image?.tag ?? image?.digest?.replace(/^sha256:/, '').slice(0, 12);
+/** As it was written. */
+export function textOfImage({ repository, tag, digest }: ImageReference): string {
+  return `${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
 /**
@@ -86,7 +88,7 @@ export const kubernetesReleaseInputs = {
   version: {
     ...linuxHostInputs.version,
     otherwise: onKubernetes('the tag of the image, or the beginning of its digest', ({ image }) =>
-      versionOfImage(image as ImageReference | undefined),
+      image === undefined ? undefined : versionOfImage(textOfImage(image as ImageReference)),
     ),
   },
   directory: { ...linuxHostInputs.directory, otherwise: onKubernetes('not used', () => '') },

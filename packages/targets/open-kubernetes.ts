@@ -4,7 +4,8 @@ import { createClient, createKubernetesStore, loadKubeconfig, stateName } from '
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
-import { type OpenInputs, runIdentity, type Target, textOfImage } from './open.ts';
+import { textOfImage } from './kubernetes-inputs.ts';
+import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import { openState } from './state.ts';
 
 /** A kubeconfig is given as a path or as its text, which has more than one word. */

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Context, ImageReference } from '@deploy-actions/action-kit';
+import type { Context } from '@deploy-actions/action-kit';
 import { DeployError, type Log, orUndefinedIfMissing, replaceFile, secretsOf } from '@deploy-actions/core';
 import { createLinuxHost, type KubernetesRelease, type LinuxHostRelease } from '@deploy-actions/platforms';
 import {
@@ -19,7 +19,11 @@ import {
   parsePortRange,
   type TargetInputs,
 } from './inputs.ts';
-import type { KubernetesReleaseInputs, KubernetesTargetInputs } from './kubernetes-inputs.ts';
+import {
+  type KubernetesReleaseInputs,
+  type KubernetesTargetInputs,
+  textOfImage,
+} from './kubernetes-inputs.ts';
 import { openState, type State, stateDirectoryOf } from './state.ts';
 
 /** The two slots of a host: while one serves, the other is free for the next version. */
@@ -185,24 +189,24 @@ export function releaseOf(
     case 'linux-host':
       return linuxHostRelease(inputs, context);
     case 'kubernetes':
-      return kubernetesRelease(inputs);
+      return kubernetesRelease(inputs, context);
   }
 }
 
-function kubernetesRelease(inputs: KubernetesReleaseInputs): KubernetesRelease {
+function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
   const { image } = inputs;
   if (image === undefined) throw new DeployError('invalid_input', 'image is missing.');
+  if (image.digest === undefined && (image.tag ?? 'latest') === 'latest') {
+    log.warning(
+      `${textOfImage(image)} may stand for another image at any time: what was released cannot be told from what is asked for, nor gone back to. Give a tag of its own, or a digest.`,
+    );
+  }
   return {
     version: inputs.version,
     images: [textOfImage(image)],
     container: inputs.container ?? null,
     replicas: inputs.replicas ?? null,
   };
-}
-
-/** As it was written. */
-export function textOfImage({ repository, tag, digest }: ImageReference): string {
-  return `${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
 export function linuxHostRelease(inputs: LinuxHostInputs, context: Context): LinuxHostRelease {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countsOf, type LoadReport, startLoad } from '../support/load/index.ts';
 import { release } from './releases.ts';
-import { deploymentOf, openStage, pushServer, serviceOf, type Stage, urlOf } from './stage.ts';
+import { deploymentOf, openStage, pushServer, serviceOf, type Stage, untilServed, urlOf } from './stage.ts';
 
 const switches = 10;
 const requestsPerSecond = 400;
@@ -37,6 +37,7 @@ describe('blue-green under load, with a server that stops accepting at SIGTERM',
     { timeout: 400_000 },
     async () => {
       const url = await urlOf(stage, 'helpdesk');
+      await untilServed(url);
       const client = await stage.connect();
       const load = await startLoad({
         url: `${url}/`,

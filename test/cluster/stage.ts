@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isRecord, type Log, silentLog } from '@deploy-actions/core';
 import { createClient, type KubernetesClient, loadKubeconfig } from '@deploy-actions/kubernetes';
 import { ask, get } from './api.ts';
@@ -171,4 +172,18 @@ export async function urlOf(stage: Stage, service: string): Promise<string> {
   const spec = isRecord(object) && isRecord(object['spec']) ? object['spec'] : {};
   const [port] = Array.isArray(spec['ports']) ? (spec['ports'] as { nodePort: number }[]) : [];
   return `http://127.0.0.1:${port?.nodePort}`;
+}
+
+/** Waits until a Service answers: its pods are ready, and the node has written its rules. */
+export async function untilServed(url: string): Promise<void> {
+  for (const end = performance.now() + 30_000; ;) {
+    try {
+      const response = await fetch(url, { headers: { connection: 'close' } });
+      await response.arrayBuffer();
+      if (response.ok) return;
+    } catch (thrown) {
+      if (performance.now() > end) throw thrown;
+    }
+    await delay(50);
+  }
 }

@@ -142,6 +142,13 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     }
   }
 
+  function substitutionsIn(deployment: Deployment, { images, container }: KubernetesRelease): Substitution[] {
+    return substituteImages(deployment.spec.template.spec, images, {
+      where: `Deployment ${deployment.metadata.name}`,
+      container: container ?? undefined,
+    });
+  }
+
   function hasImages({ spec }: Deployment, substitutions: Substitution[]): boolean {
     return substitutions.every(({ list, container, to }) =>
       (spec.template.spec[list] ?? []).some(({ name, image }) => name === container && image === to),
@@ -163,15 +170,17 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
       });
     },
 
+    async check(slot, release) {
+      checkRelease(release);
+      substitutionsIn(deploymentOf(await colours(), slot), release);
+    },
+
     async deploy(slot, release, fence) {
       checkRelease(release);
       const annotation = canonicalJson(release);
       let substitutions: Substitution[] = [];
       const decide = async (deployment: Deployment, found: Colours) => {
-        substitutions = substituteImages(deployment.spec.template.spec, release.images, {
-          where: `Deployment ${deployment.metadata.name}`,
-          container: release.container ?? undefined,
-        });
+        substitutions = substitutionsIn(deployment, release);
         const there = deployment.spec.replicas ?? 1;
         const serving =
           slot === found.serving ? 0 : (found.deployments.get(found.serving)?.spec.replicas ?? 1);

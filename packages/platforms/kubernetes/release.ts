@@ -1,14 +1,12 @@
-import { DeployError } from '@deploy-actions/core';
 import {
-  type Deployment,
+  DeployError,
   imageReference,
-  imagesKey,
+  isRecord,
   parseImageReference,
-  type PodSpec,
   repositoryOf,
   versionOfImage,
-} from '@deploy-actions/kubernetes';
-import { isRecord } from '@deploy-actions/core';
+} from '@deploy-actions/core';
+import { type Deployment, imagesKey, type PodSpec } from '@deploy-actions/kubernetes';
 import type { Release } from '@deploy-actions/release-engine';
 
 /** A version on Kubernetes: the images that its pods run. Everything else of a pod is what the manifests say. */

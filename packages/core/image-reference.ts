@@ -1,12 +1,14 @@
-import { DeployError } from '@deploy-actions/core';
+import { DeployError } from './errors.ts';
 
 /** An image reference in its parts, as container engines read it (grammar: distribution/reference). */
 export interface ImageReference {
+  /** Registry and path as written, without tag and digest. */
+  name: string;
   /** `docker.io`, `ghcr.io`, `localhost:5000`. */
   registry: string;
   /** Path in the registry: `library/nginx`, `acme/helpdesk-backend`. */
   path: string;
-  /** Null where a digest stands alone; `latest` where neither tag nor digest is given. */
+  /** Null where none is given: that means `latest` unless there is a digest. */
   tag: string | null;
   /** `sha256:…`, or null. */
   digest: string | null;
@@ -16,7 +18,7 @@ const domain =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
 const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^\w[\w.-]{0,127}$/;
-const digestPattern = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/;
+const digestPattern = /^(?:sha256:[0-9a-f]{64}|(?!sha256)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,})$/;
 
 /** What is allowed, for error messages. */
 export const imageReferenceForm =
@@ -35,15 +37,16 @@ export function parseImageReference(text: string): ImageReference | undefined {
   const tag = colon < 0 ? undefined : named.slice(colon + 1);
   if (tag !== undefined && !tagPattern.test(tag)) return undefined;
   const [first = '', ...rest] = name.split('/');
-  const hasRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost' || /[A-Z]/.test(first));
+  const hasRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
   const registry = hasRegistry ? first : 'docker.io';
   const parts = hasRegistry ? rest : [first, ...rest];
   if (!domain.test(registry) || parts.some((part) => !component.test(part))) return undefined;
   const isOfficial = /^(?:index\.)?docker\.io$/.test(registry) && parts.length === 1;
   return {
+    name,
     registry: registry === 'index.docker.io' ? 'docker.io' : registry,
     path: isOfficial ? `library/${parts.join('/')}` : parts.join('/'),
-    tag: tag ?? (digest === undefined ? 'latest' : null),
+    tag: tag ?? null,
     digest: digest ?? null,
   };
 }
@@ -70,12 +73,14 @@ export function canonicalImage(text: string): string {
   const parsed = parseImageReference(text);
   if (parsed === undefined) return text;
   const repository = repositoryOf(parsed);
-  return parsed.digest === null ? `${repository}:${parsed.tag}` : `${repository}@${parsed.digest}`;
+  return parsed.digest === null
+    ? `${repository}:${parsed.tag ?? 'latest'}`
+    : `${repository}@${parsed.digest}`;
 }
 
 /** A short name of what the reference points at: the tag, or the beginning of the digest. */
 export function versionOfImage(text: string): string {
   const parsed = parseImageReference(text);
   if (parsed === undefined) return text;
-  return parsed.tag ?? (parsed.digest ?? '').replace(/^[^:]*:/, '').slice(0, 12);
+  return parsed.tag ?? (parsed.digest?.replace(/^[^:]*:/, '').slice(0, 12) || 'latest');
 }

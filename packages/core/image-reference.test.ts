@@ -5,10 +5,10 @@ const digest = `sha256:${'a1'.repeat(32)}`;
 
 describe('an image reference', () => {
   it.each([
-    ['nginx', { registry: 'docker.io', path: 'library/nginx', tag: 'latest', digest: null }],
+    ['nginx', { registry: 'docker.io', path: 'library/nginx', tag: null, digest: null }],
     ['docker.io/nginx:1.27', { registry: 'docker.io', path: 'library/nginx', tag: '1.27', digest: null }],
-    ['acme/app', { registry: 'docker.io', path: 'acme/app', tag: 'latest', digest: null }],
-    ['registry:5000/app', { registry: 'registry:5000', path: 'app', tag: 'latest', digest: null }],
+    ['acme/app', { registry: 'docker.io', path: 'acme/app', tag: null, digest: null }],
+    ['registry:5000/app', { registry: 'registry:5000', path: 'app', tag: null, digest: null }],
     [
       'registry:5000/team/app:5000',
       { registry: 'registry:5000', path: 'team/app', tag: '5000', digest: null },
@@ -18,7 +18,7 @@ describe('an image reference', () => {
     [`ghcr.io/acme/app@${digest}`, { registry: 'ghcr.io', path: 'acme/app', tag: null, digest }],
     [`ghcr.io/acme/app:1@${digest}`, { registry: 'ghcr.io', path: 'acme/app', tag: '1', digest }],
   ])('%s is read in its parts', (text, parts) => {
-    expect(parseImageReference(text)).toEqual(parts);
+    expect(parseImageReference(text)).toMatchObject(parts);
   });
 
   it.each([
@@ -26,6 +26,7 @@ describe('an image reference', () => {
     ':1',
     'app:',
     'App',
+    'ACME/app',
     'acme/App',
     'acme//app',
     'https://ghcr.io/acme/app',
