@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, type Say } from './cache.ts';
-import { end, output } from './command.ts';
+import { end, output } from '../support/command.ts';
+import { withProgress } from './progress.ts';
 
 export const kubernetesVersion = '1.34.4';
 
@@ -34,23 +35,19 @@ const sources = join(import.meta.dirname, 'kubernetes');
 export async function kubernetesBinaries(say: Say): Promise<string> {
   const key = await keyOf(sources, flags);
   return cached(join(`kubernetes-${kubernetesVersion}`, key), say, async (folder) => {
-    const began = performance.now();
-    const elapsed = () => `${Math.round((performance.now() - began) / 1000)} s`;
     say(`Building Kubernetes ${kubernetesVersion} from its Go modules: about 10 minutes on two cores, once`);
-    let last = 'starting';
     // -v names each package as its compilation ends.
-    let compiled = 0;
-    const progress = setInterval(() => say(`  ${elapsed()}: ${compiled} packages compiled, ${last}`), 15_000);
-    try {
-      const packages = programs.map((name) => `k8s.io/kubernetes/cmd/${name}`);
-      await go(['build', '-v', '-o', `${folder}/`, ...flags, ...packages], sources, (line) => {
+    let [compiled, last] = [0, 'starting'];
+    const at = (): string => `${compiled} packages compiled, ${last}`;
+    const packages = programs.map((name) => `k8s.io/kubernetes/cmd/${name}`);
+    const args = ['build', '-v', '-o', `${folder}/`, ...flags, ...packages];
+    const seconds = await withProgress(say, at, () =>
+      go(args, sources, (line) => {
         if (!line.startsWith('go: ')) compiled += 1;
         last = line;
-      });
-    } finally {
-      clearInterval(progress);
-    }
-    say(`Built Kubernetes ${kubernetesVersion} in ${elapsed()}`);
+      }),
+    );
+    say(`Built Kubernetes ${kubernetesVersion} in ${seconds} s`);
   });
 }
 

@@ -1,11 +1,11 @@
 // A real Kubernetes of one node on this machine: up, status, down.
 
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { kubernetesBinaries } from './binaries.ts';
 import { type Say } from './cache.ts';
-import { end } from './command.ts';
+import { end } from '../support/command.ts';
 import { apiReady, nodeReady, startControlPlane } from './control-plane.ts';
 import { type Daemon, endDaemons, recordedDaemons, runs, startTimeOf } from './daemons.ts';
 import { type Access, readAccess } from './kubeconfig.ts';
@@ -13,7 +13,7 @@ import { withLock } from './lock.ts';
 import {
   hasKubernetesRules,
   hasPodGroups,
-  removeLogLinks,
+  removeTraces,
   removePodGroups,
   setUpNetwork,
   tearDownNetwork,
@@ -60,6 +60,7 @@ export async function binariesOfCluster(): Promise<string> {
 /** Undefined when there is no trace of a cluster. */
 export async function status(): Promise<Status | undefined> {
   if (!existsSync(stateFolder)) return undefined;
+  await requireOwnFolder();
   const daemons = (await recordedDaemons(processesFile)).map((one) => ({ ...one, runs: runs(one) }));
   const access = await readAccess(kubeconfigFile).catch(() => undefined);
   const check = (isReady: (access: Access) => Promise<boolean>): Promise<boolean> =>
@@ -67,6 +68,12 @@ export async function status(): Promise<Status | undefined> {
   const [api, node] = await Promise.all([check(apiReady), check(nodeReady)]);
   const healthy = existsSync(completeFile) && daemons.every((one) => one.runs) && api && node;
   return { daemons, apiReady: api, nodeReady: node, healthy };
+}
+
+/** What is in it says which processes are ended: nobody else may have written that. */
+async function requireOwnFolder(): Promise<void> {
+  const { uid } = await stat(stateFolder);
+  if (process.getuid?.() !== uid) throw new Error(`${stateFolder} is another user's (uid ${uid})`);
 }
 
 function requireRoot(): void {
@@ -109,11 +116,12 @@ async function start(binaries: string, say: Say): Promise<void> {
     ending.signal.throwIfAborted();
     await writeFile(completeFile, binaries);
   } catch (error) {
+    const cause: unknown = ending.signal.aborted ? ending.signal.reason : error;
     ending.abort();
     await rm(failedFolder, { recursive: true, force: true });
     await rename(inState('logs'), failedFolder).catch(() => {});
     await takeDown();
-    throw new Error(`the cluster did not come up; its logs are in ${failedFolder}`, { cause: error });
+    throw new Error(`the cluster did not come up; its logs are in ${failedFolder}`, { cause });
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
@@ -131,7 +139,7 @@ async function takeDown(): Promise<void> {
   await endDaemons(await shims(), 0);
   await unmountAll();
   await tearDownNetwork();
-  await removeLogLinks();
+  await removeTraces();
   await rm(stateFolder, { recursive: true, force: true, maxRetries: 3 });
 }
 
@@ -186,6 +194,7 @@ export async function down(say: Say): Promise<boolean> {
   requireRoot();
   return locked(say, async () => {
     if (!existsSync(stateFolder)) return false;
+    await requireOwnFolder();
     await takeDown();
     return true;
   });

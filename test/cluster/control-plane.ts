@@ -5,8 +5,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask } from './api.ts';
-import { issue, makeAuthority } from './certificates.ts';
-import { output } from './command.ts';
+import { issue, makeAuthority } from '../support/certificates.ts';
+import { output } from '../support/command.ts';
 import { type Daemon, lastLines, runs, startDaemon } from './daemons.ts';
 import { addImage, importImage, layerOf } from './images.ts';
 import { type Access, writeKubeconfig } from './kubeconfig.ts';
@@ -203,6 +203,8 @@ function commandsIn(binaries: string): Record<string, string[]> {
       `--secure-port=${ports.api}`,
       `--tls-cert-file=${pki('apiserver.crt')}`,
       `--tls-private-key-file=${pki('apiserver.key')}`,
+      // No user has a certificate, but the components look for the authority of those who could.
+      `--client-ca-file=${pki('ca.crt')}`,
       `--kubelet-certificate-authority=${pki('ca.crt')}`,
       `--kubelet-client-certificate=${pki('apiserver-to-kubelet.crt')}`,
       `--kubelet-client-key=${pki('apiserver-to-kubelet.key')}`,

@@ -7,7 +7,7 @@ import { copyFile, link, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { output } from './command.ts';
+import { output } from '../support/command.ts';
 
 /** `sha256:…` */
 export type Digest = `sha256:${string}`;

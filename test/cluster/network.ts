@@ -4,8 +4,8 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { end, output } from './command.ts';
-import { interfaces, networkName, nodeAddress, stateFolder, sysctlsFile } from './place.ts';
+import { end, output } from '../support/command.ts';
+import { inState, interfaces, networkName, nodeAddress, stateFolder, sysctlsFile } from './place.ts';
 
 /**
  * Load from one address uses its ports again soon, and what connection tracking remembers of a port then sends a new connection
@@ -68,9 +68,26 @@ export async function tearDownNetwork(): Promise<void> {
     if (existsSync(`/sys/class/net/${name}`)) await output('ip', ['link', 'delete', name]);
   for (const program of iptables) await removeRules(program);
   await restoreSysctls();
-  const results = '/var/lib/cni/results';
-  for (const name of await readdir(results).catch(() => []))
-    if (name.startsWith(`${networkName}-`)) await rm(join(results, name));
+}
+
+/** What the CNI plugins and kubelet keep outside the folder that they are told to use. */
+export async function removeTraces(): Promise<void> {
+  const sandboxes = await readdir(inState('containerd', 'io.containerd.grpc.v1.cri', 'sandboxes')).catch(
+    () => [],
+  );
+  await removeFrom('/var/lib/cni/results', (name) => sandboxes.some((id) => name.includes(id)));
+  const logs = '/var/log/containers';
+  const ours = await Promise.all(
+    (await readdir(logs).catch(() => [])).map(async (name) => {
+      const target = await readlink(join(logs, name)).catch(() => '');
+      return target.startsWith(`${stateFolder}/`) ? [name] : [];
+    }),
+  );
+  await removeFrom(logs, (name) => ours.flat().includes(name));
+}
+
+async function removeFrom(folder: string, isOurs: (name: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) if (isOurs(name)) await rm(join(folder, name));
 }
 
 /** All chains of Kubernetes and those of our CNI network, and every rule that leads into one of them. */
@@ -151,14 +168,5 @@ export async function removePodGroups(): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     for (const folder of folders) await rmdir(folder).catch(() => {});
-  }
-}
-
-/** kubelet names the logs of containers there, whatever its other folders are. */
-export async function removeLogLinks(): Promise<void> {
-  const folder = '/var/log/containers';
-  for (const name of await readdir(folder).catch(() => [])) {
-    const target = await readlink(join(folder, name)).catch(() => '');
-    if (target.startsWith(`${stateFolder}/`)) await rm(join(folder, name));
   }
 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Say } from './cache.ts';
-import { output } from './command.ts';
+import { output } from '../support/command.ts';
 
 /** A file that each of Debian's packages brings: a program, or a path. */
 const needed: Record<string, string> = {

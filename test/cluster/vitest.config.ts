@@ -5,9 +5,9 @@ export default defineConfig({
   test: {
     root: join(import.meta.dirname, '../..'),
     include: ['test/cluster/**/*.test.ts'],
-    // One node, two cores: what is measured in one file must not be disturbed by another.
+    // They share two cores with the cluster, and some count what load loses.
     fileParallelism: false,
     testTimeout: 120_000,
-    hookTimeout: 300_000,
+    hookTimeout: 180_000,
   },
 });
