@@ -34,4 +34,8 @@ export const actions: Record<string, ActionModule> = {
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),
   ),
+  releases: actionModule(
+    () => import('./releases/definition.ts'),
+    () => import('./releases/run.ts'),
+  ),
 };

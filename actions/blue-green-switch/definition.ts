@@ -1,9 +1,17 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkKubernetesRelease,
+  checkKubernetesTarget,
+  checkLedger,
   checkLinuxHost,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
+  kubernetesReleaseInputs,
+  kubernetesTargetInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -16,11 +24,15 @@ export const definition = defineAction({
   icon: 'repeat',
   color: 'blue',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
+    ...kubernetesTargetInputs,
     ...linuxHostInputs,
+    ...kubernetesReleaseInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
     watch: {
       kind: 'duration',
       max: '6h',
@@ -30,5 +42,12 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkLinuxHost(inputs)],
+  check: (inputs) => [
+    ...checkTarget(inputs),
+    ...checkKubernetesTarget(inputs),
+    ...checkKubernetesRelease(inputs),
+    ...checkLinuxHost(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
+  ],
 });

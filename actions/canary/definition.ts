@@ -1,10 +1,15 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
   checkLimits,
+  checkLedger,
   checkLinuxHost,
+  checkState,
+  checkSplit,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
   limitInputs,
   linuxHostInputs,
   targetInputs,
@@ -31,11 +36,13 @@ export const definition = defineAction({
   icon: 'trending-up',
   color: 'yellow',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
     ...limitInputs,
     weights: {
       kind: 'integers',
@@ -61,7 +68,10 @@ export const definition = defineAction({
   },
   check: (inputs) => [
     ...checkTarget(inputs),
+    ...checkSplit(inputs),
     ...checkLinuxHost(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
     ...checkLimits(inputs),
     ...checkWeights(inputs.weights),
   ],

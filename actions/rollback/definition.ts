@@ -1,5 +1,16 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkTarget, deliveryInputs, deliveryOutputs, targetInputs } from '@deploy-actions/targets';
+import {
+  checkKubernetesTarget,
+  checkLedger,
+  checkState,
+  checkTarget,
+  deliveryInputs,
+  deliveryOutputs,
+  githubInputs,
+  kubernetesTargetInputs,
+  ledgerInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'rollback',
@@ -9,10 +20,13 @@ export const definition = defineAction({
   icon: 'rotate-ccw',
   color: 'orange',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
+    ...kubernetesTargetInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
     version: {
       kind: 'string',
       pattern: /^[A-Za-z0-9][\w.+-]{0,127}$/,
@@ -30,5 +44,10 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => checkTarget(inputs),
+  check: (inputs) => [
+    ...checkTarget(inputs),
+    ...checkKubernetesTarget(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
+  ],
 });

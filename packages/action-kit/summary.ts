@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { breakable, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
+import { breakable, cutMarkdown, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
 
 export { escapeMarkdown };
 
@@ -56,35 +56,9 @@ export function createSummary(): Summary {
   };
 }
 
-/** What closes the code blocks and folded parts that a cut left open. */
-function closing(markdown: string): string {
-  let fence: string | undefined;
-  let folded = 0;
-  for (const line of markdown.split('\n')) {
-    const run = /^`{3,}/.exec(line)?.[0];
-    if (fence !== undefined) {
-      if (line === fence) fence = undefined;
-    } else if (run !== undefined) fence = run;
-    else if (line.startsWith('<details>')) folded += 1;
-    else if (line.startsWith('</details>')) folded -= 1;
-  }
-  return `${fence === undefined ? '' : `${fence}\n`}${'\n</details>\n'.repeat(Math.max(0, folded))}`;
-}
-
 /** Cuts at a line's end so that it stays within `limit` bytes, and says that it was cut. */
 export function withinLimit(markdown: string, limit: number): string {
-  const bytes = Buffer.from(markdown);
-  if (bytes.length <= limit) return markdown;
-  let room = limit - Buffer.byteLength(cutNotice);
-  while (room > 0) {
-    const end = bytes.lastIndexOf('\n', room - 1) + 1;
-    const kept = bytes.toString('utf8', 0, end);
-    const cut = `${kept}${closing(kept)}${cutNotice}`;
-    const over = Buffer.byteLength(cut) - limit;
-    if (over <= 0) return cut;
-    room = end - over;
-  }
-  return '';
+  return cutMarkdown(markdown, limit, cutNotice);
 }
 
 /**

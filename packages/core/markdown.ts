@@ -68,3 +68,37 @@ export function breakable(escaped: string): string {
     return broken;
   });
 }
+
+/** What closes the code blocks and folded parts that Markdown which was cut after a line has open. */
+function closingOf(markdown: string): string {
+  let fence: string | undefined;
+  let folded = 0;
+  for (const line of markdown.split('\n')) {
+    const run = /^`{3,}/.exec(line)?.[0];
+    if (fence !== undefined) {
+      if (line === fence) fence = undefined;
+    } else if (run !== undefined) fence = run;
+    else if (line.startsWith('<details>')) folded += 1;
+    else if (line.startsWith('</details>')) folded -= 1;
+  }
+  return `${fence === undefined ? '' : `${fence}\n`}${'\n</details>\n'.repeat(Math.max(0, folded))}`;
+}
+
+/**
+ * Markdown of at most so many bytes of UTF-8, of which there are never fewer than characters. What is too long ends after
+ * a whole line, with code blocks and folded parts closed, and with the notice. Empty when not even the notice fits.
+ */
+export function cutMarkdown(markdown: string, limit: number, notice: string): string {
+  const bytes = Buffer.from(markdown);
+  if (bytes.length <= limit) return markdown;
+  let room = limit - Buffer.byteLength(notice);
+  while (room > 0) {
+    const end = bytes.lastIndexOf('\n', room - 1) + 1;
+    const kept = bytes.toString('utf8', 0, end);
+    const cut = `${kept}${closingOf(kept)}${notice}`;
+    const over = Buffer.byteLength(cut) - limit;
+    if (over <= 0) return cut;
+    room = end - over;
+  }
+  return '';
+}

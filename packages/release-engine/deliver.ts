@@ -4,7 +4,6 @@ import {
   type Deadline,
   deadlineIn,
   DeployError,
-  digestOf,
   formatDuration,
   type Log,
   messageOf,
@@ -12,6 +11,7 @@ import {
 } from '@deploy-actions/core';
 import { type HistoryEntry, recordInHistory } from './history.ts';
 import {
+  type Facts,
   isSettled,
   type Journal,
   type JournalWriter,
@@ -19,13 +19,16 @@ import {
   type Reason,
   type RunIdentity,
   type Strategy,
+  type Verdict,
 } from './journal.ts';
 import type { Lease } from './lease.ts';
 import {
   type Effect,
+  follows,
   isReady,
   next,
-  sameTargets,
+  type RevisionOf,
+  revisionsOf,
   type Seen,
   settleWith,
   type Sure,
@@ -34,12 +37,15 @@ import {
 } from './machine.ts';
 import { defaultPauses, readPatiently } from './patience.ts';
 import type { Fence, Platform, Release, Router, Slots, StateStore, Target, Traffic } from './ports.ts';
+import type { ProbeCounts } from './probe.ts';
 
 /** What watching a weight came to. */
 export interface Held {
   pass: boolean;
   /** Present when it does not pass. */
   reason?: Reason;
+  /** Where figures were judged: kept with the release. */
+  verdict?: Omit<Verdict, 'weight'>;
 }
 
 export interface DeliveryOptions<R extends Release> {
@@ -58,6 +64,8 @@ export interface DeliveryOptions<R extends Release> {
   cancelBudget?: number;
   /** Watches the new version at a weight; aborted by its signal when the run is cancelled. */
   hold(at: HoldPoint<R>, signal: AbortSignal): Promise<Held>;
+  /** Asked once, when the release has come to its end: the final counts of the live probe, for the history. */
+  probed?(): Promise<ProbeCounts | undefined>;
   /** Told of everything that happens, for the report and the summary. */
   onEvent(event: DeliveryEvent): void;
 }
@@ -81,6 +89,8 @@ export interface Wanted<R extends Release> {
   release: R;
   weights: number[];
   keepPrevious: boolean;
+  /** Kept with the release, in journal and history. */
+  facts?: Facts;
 }
 
 export interface Delivery<R extends Release> {
@@ -147,7 +157,7 @@ export async function planDelivery<R extends Release>(
   unchanged: boolean;
 }> {
   const [slots, traffic] = await Promise.all([platform.observe(), router.read()]);
-  const revision = digestOf(wanted.release);
+  const revision = revisionsOf(platform)(wanted.release);
   const main = servingOf(slots, traffic).toSorted((a, b) => b.weight - a.weight)[0];
   if (main !== undefined && main.weight !== 100) throw splitByHand(traffic);
   const from = main === undefined ? null : { slot: main.slot, release: main.release };
@@ -156,7 +166,7 @@ export async function planDelivery<R extends Release>(
     slot !== undefined &&
     slot.revision === revision &&
     isReady(slot) &&
-    sameTargets(traffic.targets, [
+    follows(traffic, [
       { slot: slot.name, weight: 100, addresses: slot.instances.map((instance) => instance.address) },
     ]);
   const to = unchanged ? slot.name : chooseSlot(slots, traffic, revision);
@@ -261,9 +271,9 @@ async function shift<R extends Release>(driver: Driver<R>, step: Step<R>, target
     const reasonCode = thrown instanceof DeployError ? thrown.reasonCode : undefined;
     if (reasonCode === 'lock_lost' || reasonCode === 'router_rejected') throw thrown;
     const { traffic } = await look(driver.options, step.signal);
-    if (!sameTargets(traffic.targets, targets)) {
+    if (!follows(traffic, targets)) {
       // Only the version moved: the intent holds, and the next look has the new one.
-      if (reasonCode === 'state_conflict' && sameTargets(traffic.targets, before.targets)) return;
+      if (reasonCode === 'state_conflict' && follows(traffic, before.targets)) return;
       const pause = step.journal.phase === 'reverting' ? step.pauses.shift() : undefined;
       if (pause === undefined) throw thrown;
       log.warning(`Trying again to give the traffic back: ${messageOf(thrown)}`);
@@ -346,6 +356,12 @@ async function perform<R extends Release>(
     case 'hold': {
       const at = { weight: effect.weight, last: effect.last, journal };
       const held = await tended(options, signal, () => options.hold(at, signal));
+      if (held.verdict !== undefined) {
+        // A hold that is done again after a kill replaces what it came to before.
+        const others = (journal.verdicts ?? []).filter(({ weight }) => weight !== effect.weight);
+        const verdict = { weight: effect.weight, ...held.verdict };
+        await driver.journal.write({ ...journal, verdicts: [...others, verdict] });
+      }
       if (!held.pass) {
         const reason = held.reason ?? { reasonCode: 'internal', message: 'No reason given.', details: [] };
         throw new DeployError(reason.reasonCode, reason.message, { details: reason.details });
@@ -355,13 +371,24 @@ async function perform<R extends Release>(
     case 'drain': {
       const drained = await options.router.drain(effect.slot, deadlineIn(options.drainTimeout), signal);
       driver.drained &&= drained.complete;
-      const count = drained.inFlight === 1 ? '1 request' : `${drained.inFlight} requests`;
+      const took = formatDuration(drained.elapsed);
+      const count =
+        drained.inFlight === null
+          ? 'an unknown number of requests'
+          : drained.inFlight === 1
+            ? '1 request'
+            : `${drained.inFlight} requests`;
       if (!drained.complete) {
         options.log.warning(
-          `${count} to ${effect.slot} still in flight after ${formatDuration(drained.elapsed)}; it is given its own time to finish when it is stopped.`,
+          `${count} to ${effect.slot} still in flight after ${took}; it is given its own time to finish when it is stopped.`,
         );
       }
-      driver.event('drained', `${effect.slot}: ${count} left after ${formatDuration(drained.elapsed)}`);
+      driver.event(
+        'drained',
+        drained.inFlight === null
+          ? `${effect.slot}: given ${took}; ${options.router.name} counts no requests`
+          : `${effect.slot}: ${count} left after ${took}`,
+      );
       return 'drained';
     }
     case 'retire':
@@ -406,7 +433,7 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
         );
       }
       const seen = { ...(await orAbandon(look(options, signal), atLast, 'looking at what is')), sure };
-      effect = next(journal, seen);
+      effect = next(journal, seen, revisionsOf(options.platform));
       if (effect.do === 'take-back') throw new DeployError(effect.reason.reasonCode, effect.reason.message);
       const mayEnd = effect.do === 'stop' || (effect.do === 'record' && !isWayForth(journal));
       if (signal.aborted && !mayEnd) throw cancelled(`in phase «${journal.phase}»`);
@@ -421,8 +448,9 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
     } catch (thrown) {
       const reason = reasonOf(thrown, signal);
       if (reason.reasonCode === 'lock_lost') throw thrown;
-      const back = takeBack(journal, reason);
-      if (back === journal) throw undecided(journal, thrown, reason);
+      const current = driver.journal.current() ?? journal;
+      const back = takeBack(current, reason);
+      if (back === current) throw undecided(current, thrown, reason);
       options.log.info(`${reason.message} Going back.`);
       await driver.journal.write(back);
       driver.event('phase', back.phase);
@@ -465,25 +493,35 @@ function undecided(journal: Journal, thrown: unknown, reason: Reason): DeployErr
 }
 
 /** What a rollback got away from; a version that was only moved to another slot is not. */
-function fledBy(journal: Journal): string | null {
+function fledBy<R extends Release>(journal: Journal<R>, revisionOf: RevisionOf<R>): string | null {
   if (journal.strategy !== 'rollback' || journal.phase !== 'finished' || journal.from === null) return null;
-  const left = digestOf(journal.from.release);
-  return left === digestOf(journal.to.release) ? null : left;
+  const left = revisionOf(journal.from.release);
+  return left === revisionOf(journal.to.release) ? null : left;
 }
 
-function historyEntry<R extends Release>(journal: Journal<R>, run: RunIdentity): HistoryEntry<R> {
+function historyEntry<R extends Release>(
+  journal: Journal<R>,
+  run: RunIdentity,
+  revisionOf: RevisionOf<R>,
+  probe: ProbeCounts | null,
+): HistoryEntry<R> {
   return {
     id: journal.id,
     release: journal.to.release,
-    revision: digestOf(journal.to.release),
+    revision: revisionOf(journal.to.release),
     slot: journal.to.slot,
     strategy: journal.strategy,
     result: journal.phase === 'finished' ? 'serving' : 'taken-back',
     reason: journal.reason?.message ?? null,
     reasonCode: journal.reason?.reasonCode ?? null,
-    fled: fledBy(journal),
+    fled: fledBy(journal, revisionOf),
+    previous: journal.from?.release.version ?? null,
+    startedAt: journal.startedAt,
     at: new Date().toISOString(),
     run,
+    facts: journal.facts ?? {},
+    verdicts: journal.verdicts ?? [],
+    probe,
   };
 }
 
@@ -518,8 +556,11 @@ async function deliverWithin<R extends Release>(
   const { store, router, platform, run } = options;
   const start = performance.now();
   const { fence } = lease;
-  await router.claim?.(fence);
+  const revisionOf = revisionsOf(platform);
   const journal = await openJournal<R>(store, fence);
+  // Not before the journal has been written: where that cannot be, nothing is touched. What is seen after it counts.
+  let claimed: Promise<void> | undefined;
+  const claim = () => (claimed ??= router.claim?.(fence) ?? Promise.resolve());
   const driver: Driver<R> = {
     options,
     fence,
@@ -536,9 +577,9 @@ async function deliverWithin<R extends Release>(
           : { weights: Object.fromEntries(targets.map(({ slot, weight }) => [slot, weight])) }),
       }),
   };
-  const remember = async (ended: Journal<R>, by: RunIdentity) => {
+  const remember = async (ended: Journal<R>, by: RunIdentity, probe: ProbeCounts | null = null) => {
     try {
-      await recordInHistory(store, fence, historyEntry(ended, by));
+      await recordInHistory(store, fence, historyEntry(ended, by, revisionOf, probe));
     } catch (thrown) {
       if (thrown instanceof DeployError && thrown.reasonCode === 'lock_lost') throw thrown;
       // The release itself has come to its end; the next run makes up for the entry.
@@ -546,26 +587,30 @@ async function deliverWithin<R extends Release>(
     }
   };
   const finish = async (ended: Journal<R> | null, settled: Journal<R> | null): Promise<Delivery<R>> => {
-    if (ended !== null) await remember(ended, run);
+    if (ended !== null) await remember(ended, run, (await options.probed?.()) ?? null);
     const { slots, traffic } = await orAbandon(look(options, atLast), atLast, 'looking at what serves');
     return { journal: ended, settled, serving: servingOf(slots, traffic), drained: driver.drained };
   };
 
-  const revision = wanted === null ? null : digestOf(wanted.release);
+  const revision = wanted === null ? null : revisionOf(wanted.release);
   let settled: Journal<R> | null = null;
   const found = journal.current();
   if (found !== null && !isSettled(found)) {
     // From here on it is this run's to finish, and its post step's.
-    const goOn = { ...settleWith(found, revision), run };
+    // The same release may have been asked for with more to know of it; what it began with holds.
+    const isSame = revisionOf(found.to.release) === revision;
+    const facts = { ...(isSame ? wanted?.facts : undefined), ...found.facts };
+    const goOn = { ...settleWith(found, revision, revisionOf), run, facts };
     driver.event('note', `Found ${found.to.release.version} unfinished (${found.phase}).`);
     options.log.warning(
       `Found the release of ${found.to.release.version} unfinished in phase «${found.phase}»; ${goOn.phase === found.phase ? 'going on from there' : `now ${goOn.phase}`}.`,
     );
     await journal.write(goOn);
+    await claim();
     const ended = await drive(driver);
     const wasGoingBack = goOn.phase === 'reverting' || goOn.phase === 'cleaning';
     // One that was being taken back is released anew, as it would be had that come to its end.
-    if (revision === null || (digestOf(ended.to.release) === revision && !wasGoingBack)) {
+    if (revision === null || (revisionOf(ended.to.release) === revision && !wasGoingBack)) {
       return finish(ended, null);
     }
     await remember(ended, run);
@@ -584,10 +629,13 @@ async function deliverWithin<R extends Release>(
     pauses: options.readPauses,
   });
   if (plan.unchanged) {
+    await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);
     if (!observed.matches) throw unverified(options, plan.traffic, observed.detail);
     return finish(null, settled);
   }
+  await platform.check?.(plan.to, wanted.release);
+  const before = journal.current();
   await journal.write({
     id: randomUUID(),
     strategy: wanted.strategy,
@@ -603,7 +651,16 @@ async function deliverWithin<R extends Release>(
     keepPrevious: wanted.keepPrevious,
     reason: null,
     resumed: 0,
+    facts: wanted.facts ?? {},
+    verdicts: [],
   });
+  try {
+    await claim();
+  } catch (thrown) {
+    // Nothing was begun: the journal says again what it said before. Where it cannot, the next run settles it.
+    await journal.write(before).catch(() => undefined);
+    throw thrown;
+  }
   driver.event('phase', 'starting');
   return finish(await drive(driver), settled);
 }

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeployError, type Log, type ProgressLine, silentLog } from '@deploy-actions/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failureOf } from '../../test/support/failure.ts';
 import { createFileStore } from './file-store.ts';
 import { acquireLease, describeRun, type Lease, type LeaseOptions } from './lease.ts';
 import type { StateStore } from './ports.ts';
-import { isAlive, thisProcess } from './process-identity.ts';
+import { isAlive, isHolderAlive, thisProcess } from './process-identity.ts';
 
 let directory: string;
 let store: StateStore;
@@ -29,7 +30,7 @@ async function acquire(id: string, changes: Partial<LeaseOptions> = {}): Promise
     store,
     run: { id, url: `https://example.com/runs/${id}`, actor: 'ada' },
     process: thisProcess(),
-    isAlive,
+    isAlive: isHolderAlive,
     ttl: 30_000,
     wait: 0,
     signal: new AbortController().signal,
@@ -38,15 +39,6 @@ async function acquire(id: string, changes: Partial<LeaseOptions> = {}): Promise
   });
   leases.push(lease);
   return lease;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<DeployError> {
-  const thrown: unknown = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (thrown instanceof DeployError) return thrown;
-  throw new Error(`no DeployError: ${String(thrown)}`);
 }
 
 /** A process on another host: nobody here can tell whether it runs. */
@@ -70,13 +62,13 @@ describe('taking the lease', () => {
     const script = `
       import { acquireLease } from ${JSON.stringify(new URL('./lease.ts', import.meta.url).href)};
       import { createFileStore } from ${JSON.stringify(new URL('./file-store.ts', import.meta.url).href)};
-      import { isAlive, thisProcess } from ${JSON.stringify(new URL('./process-identity.ts', import.meta.url).href)};
+      import { isHolderAlive, thisProcess } from ${JSON.stringify(new URL('./process-identity.ts', import.meta.url).href)};
       const log = { info() {}, warning: console.error, debug() {}, progress() {} };
       const store = createFileStore(${JSON.stringify(directory)});
       for await (const _ of process.stdin);
       try {
         const lease = await acquireLease({
-          store, isAlive, log, process: thisProcess(), ttl: 30_000, wait: 0,
+          store, isAlive: isHolderAlive, log, process: thisProcess(), ttl: 30_000, wait: 0,
           run: { id: String(process.pid), url: '', actor: '' }, signal: new AbortController().signal,
         });
         await lease.fence.check();
@@ -104,7 +96,7 @@ describe('taking the lease', () => {
     const warnings: string[] = [];
     const log: Log = { ...silentLog, warning: (message) => warnings.push(message) };
     expect((await acquire('next', { log })).fence.token).toBe(2);
-    expect(warnings).toEqual([expect.stringContaining('its process has ended')]);
+    expect(warnings).toEqual([expect.stringContaining('it has ended')]);
   }, 30_000);
 
   it('hands it on in turn to those who wait, never to two at once', async () => {

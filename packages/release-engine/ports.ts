@@ -19,7 +19,7 @@ export interface Slot<R extends Release = Release> {
   name: string;
   /** Null when nothing was ever deployed to it, or it was retired. */
   release: R | null;
-  /** Digest of the release (of the image, where there is one): equal digests need no deploy. */
+  /** What `revisionOf` the platform says of its release: equal revisions need no deploy. */
   revision: string | null;
   /** How many instances it should have and how many of them are ready to serve. */
   wanted: number;
@@ -48,8 +48,12 @@ export interface Fence {
 /** Where versions run. Every method is idempotent: repeated after a kill it ends in the same state. */
 export interface Platform<R extends Release = Release> {
   readonly name: string;
+  /** What tells one release from another, by the release alone; default: the digest of all of it. Pure. */
+  revisionOf?(release: R): string;
   /** Every slot as it is now. Slots with nothing in them are listed too. */
   observe(): Promise<Slots<R>>;
+  /** Throws for a release that `deploy` would refuse. Asked before a release begins; touches nothing. */
+  check?(slot: string, release: R): Promise<void>;
   /** Makes the slot run this release, replacing what is in it. Returns when started, not when ready. */
   deploy(slot: string, release: R, fence: Fence): Promise<void>;
   /**
@@ -75,6 +79,8 @@ export interface Traffic {
   targets: Target[];
   /** Opaque token of the configuration that was read; `apply` refuses when it is no longer current. */
   version: string;
+  /** The router sends to whatever is ready in a slot: it knows no addresses, and none are compared. */
+  bySlot?: boolean;
 }
 
 export interface Capabilities {
@@ -98,8 +104,8 @@ export interface Observed {
 
 export interface Drained {
   complete: boolean;
-  /** Requests still in flight when it returned. */
-  inFlight: number;
+  /** Requests still in flight when it returned; null where the router cannot count them. */
+  inFlight: number | null;
   /** Milliseconds it took. */
   elapsed: number;
 }
@@ -109,8 +115,8 @@ export interface Router {
   readonly capabilities: Capabilities;
   read(): Promise<Traffic>;
   /**
-   * Called once by whoever takes a lease, before anything else: where fencing is atomic, the store refuses every
-   * earlier holder's writes from then on.
+   * Called once by whoever takes a lease, when the journal is its own and before anything is started or any traffic
+   * moves: where fencing is atomic, the router refuses every earlier holder's writes from then on.
    */
   claim?(fence: Fence): Promise<void>;
   /**
@@ -135,6 +141,14 @@ export interface Stored<T> {
   version: number;
 }
 
+/** Milliseconds. */
+export interface Pace {
+  /** After which a holder without a heartbeat counts as gone; it gives one every third of it. */
+  ttl: number;
+  /** Between two looks of a run that waits. */
+  poll: number;
+}
+
 /**
  * Where journal, lease and ledger live: small JSON documents with compare-and-swap. `write` returns the new version,
  * or throws `state_conflict` when `expected` is no longer the version. `touch` renews a document's time without
@@ -143,6 +157,8 @@ export interface Stored<T> {
  */
 export interface StateStore {
   readonly location: string;
+  /** How often it may be asked and renewed, where that costs; default: the lease's own. */
+  readonly pace?: Pace;
   read(key: string): Promise<Stored<unknown>>;
   write(key: string, value: unknown, expected: number): Promise<number>;
   touch(key: string, version: number): Promise<void>;

@@ -1,6 +1,11 @@
-import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
-import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
-import type { LinuxHostRelease } from '@deploy-actions/platforms';
+import {
+  type Context,
+  type DeploymentProgress,
+  escapeMarkdown,
+  type Outcome,
+} from '@deploy-actions/action-kit';
+import { DeployError, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import {
   deliver,
   type Delivery,
@@ -13,31 +18,38 @@ import {
   type Probe,
   type ProbeCounts,
   readHistory,
+  revisionsOf,
   servingOf,
   startProbe,
   type Wanted,
 } from '@deploy-actions/release-engine';
 import { type SlotShare, trafficChart, weightChart } from './charts.ts';
 import type { WindowResult } from './hold.ts';
-import type { DeliveryInputs } from './inputs.ts';
-import { requireWritable, type Target, withLease } from './open.ts';
+import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
+import { requireWritable, type Target, type TargetRelease, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
+import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
 
 type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
-type HostDelivery = Delivery<LinuxHostRelease>;
+type TargetDelivery = Delivery<TargetRelease>;
+
+/** What a delivery reads of the inputs of the action. */
+export type RequestInputs = DeliveryInputs & LedgerInputs & TrackedInputs;
 
 export interface DeliveryRequest {
   target: Target;
-  inputs: DeliveryInputs;
-  wanted: Wanted<LinuxHostRelease> | null;
-  hold: DeliveryOptions<LinuxHostRelease>['hold'];
+  inputs: RequestInputs;
+  wanted: Wanted<TargetRelease> | null;
+  /** What the ledger has of the version already, where it is not what this run says: when going back to it. */
+  known?: Pick<ReleaseFacts, 'sha' | 'images'> | undefined;
+  hold: DeliveryOptions<TargetRelease>['hold'];
   /** Filled by `hold`, for the summary. */
   windows: { weight: number; result: WindowResult }[];
 }
 
 function outputsOf(
-  serving: HostDelivery['serving'],
+  serving: TargetDelivery['serving'],
   previous: string | undefined,
   probe?: ProbeCounts,
 ): Outputs {
@@ -52,7 +64,7 @@ function outputsOf(
   };
 }
 
-export function describeServing(serving: HostDelivery['serving']): string {
+export function describeServing(serving: TargetDelivery['serving']): string {
   if (serving.length === 0) return 'Nothing serves.';
   const shares = serving.map(({ slot, release, weight }) =>
     weight === 100 ? `${release.version} (${slot}) serves` : `${release.version} (${slot}) has ${weight} %`,
@@ -61,7 +73,7 @@ export function describeServing(serving: HostDelivery['serving']): string {
 }
 
 /** Who has the traffic, and who had it. */
-function sharesOf({ journal, serving }: HostDelivery): SlotShare[] {
+function sharesOf({ journal, serving }: TargetDelivery): SlotShare[] {
   const known = new Map<string, string>();
   // What was stopped is not there any more.
   if (journal?.phase === 'finished' && journal.from !== null && journal.keepPrevious) {
@@ -80,7 +92,7 @@ function withUnits(text: string): string {
 function summarize(
   context: Context,
   request: DeliveryRequest,
-  delivery: HostDelivery,
+  delivery: TargetDelivery,
   events: DeliveryEvent[],
   probe: ProbeCounts | undefined,
 ): void {
@@ -127,27 +139,52 @@ function summarize(
   );
 }
 
+/** What is kept with the release. */
+function factsOf(
+  context: Context,
+  { inputs, known }: DeliveryRequest,
+  brokeFreeze: string | null,
+): ReleaseFacts {
+  const { app, environment, platform, router } = inputs;
+  return {
+    app,
+    environment,
+    platform,
+    router,
+    sha: known?.sha ?? context.facts.sha,
+    images: inputs.images ?? known?.images ?? {},
+    notes: inputs.notes ?? {},
+    brokeFreeze,
+  };
+}
+
+function describeRelease(release: TargetRelease): string {
+  return 'images' in release ? `with ${release.images.join(', ')}` : `${release.instances} instance(s)`;
+}
+
 async function plan(
   context: Context,
   request: DeliveryRequest,
-  wanted: Wanted<LinuxHostRelease>,
+  wanted: Wanted<TargetRelease>,
 ): Promise<DeliveryOutcome> {
   const { target, inputs } = request;
-  const unfinished = await peekJournal<LinuxHostRelease>(target.store);
+  const unfinished = await peekJournal<TargetRelease>(target.store);
   const planned = await planDelivery(target.platform, target.router, wanted);
   const serving = servingOf(planned.slots, planned.traffic);
+  const revisionOf = revisionsOf(target.platform);
   const steps: string[] = [];
   if (unfinished !== null && !isSettled(unfinished)) {
     steps.push(
-      digestOf(unfinished.to.release) === digestOf(wanted.release)
+      revisionOf(unfinished.to.release) === revisionOf(wanted.release)
         ? `go on with the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`
         : `settle the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`,
     );
   }
   if (!planned.unchanged) {
+    await target.platform.check?.(planned.to, wanted.release);
     const weights = planned.from === null ? [100] : wanted.weights;
     steps.push(
-      `start ${wanted.release.version} in ${planned.to}, ${wanted.release.instances} instance(s), and wait until it is ready`,
+      `start ${wanted.release.version} in ${planned.to}, ${describeRelease(wanted.release)}, and wait until it is ready`,
     );
     for (const weight of weights) {
       const rest = planned.from === null || weight === 100 ? '' : `, ${planned.from.slot} ${100 - weight} %`;
@@ -196,7 +233,7 @@ function withoutEnvironments(report: Record<string, unknown>): Record<string, un
 /** The result of a delivery that came to an end. */
 function outcomeOf(
   request: DeliveryRequest,
-  delivery: HostDelivery,
+  delivery: TargetDelivery,
   events: DeliveryEvent[],
   probe?: ProbeCounts,
 ): DeliveryOutcome {
@@ -291,20 +328,59 @@ function remedyFor(reasonCode: string, version: string): string {
   }
 }
 
-/** Releases, or plans to: from the lease to the summary. */
+/** What was begun before it was frozen is brought to its end. */
+async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promise<void> {
+  if (wanted === null || inputs['break-freeze'] !== undefined) return;
+  await requireNotFrozen(target.store, target.label);
+}
+
+/** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
+  const { inputs, wanted, known } = request;
+  if (wanted === null) return moveTraffic(context, request);
+  // Before anything is written, the lease and the deployment on GitHub included: what is frozen is not touched at all.
+  try {
+    await respectFreeze(request);
+  } catch (thrown) {
+    throw await withServing(request.target, thrown);
+  }
+  if (inputs['dry-run']) return plan(context, request, wanted);
+  const { release, strategy } = wanted;
+  const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
+  return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
+}
+
+async function moveTraffic(
+  context: Context,
+  request: DeliveryRequest,
+  progress?: DeploymentProgress,
+): Promise<DeliveryOutcome> {
   const { target, inputs, wanted } = request;
-  if (wanted !== null && inputs['dry-run']) return plan(context, request, wanted);
-  await requireWritable(target);
+  const mayBreakFreeze = inputs['break-freeze'];
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
+  let counted: Promise<ProbeCounts> | undefined;
+  // A cancelled run has no time to wait for answers.
+  const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
+    if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
       inputs['lock-timeout'],
       context.signal,
       context.log,
       async (lease) => {
+        // Under the lease: it may have been frozen while this run waited for it.
+        await respectFreeze(request);
+        let brokeFreeze: string | null = null;
+        if (wanted !== null && mayBreakFreeze !== undefined) {
+          const broken = await breakFreeze(target.store, { reason: mayBreakFreeze, run: target.run });
+          if (broken) brokeFreeze = mayBreakFreeze;
+          const what = broken ? 'is frozen; going on' : 'is not frozen; there was no need to break it open';
+          context.log.warning(`${target.label} ${what}: ${mayBreakFreeze}`);
+        }
+        // Where the state is elsewhere, the host is not touched before that is the run's own.
+        if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {
           if (inputs['probe-url'] !== undefined)
             probe ??= startProbe(inputs['probe-url'], inputs['probe-rate']);
@@ -312,7 +388,8 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
         // Before a first release nobody answers, and nothing can be lost.
         const { targets } = await target.router.read();
         if (targets.some(({ weight }) => weight > 0)) startProbing();
-        return deliver<LinuxHostRelease>(lease, wanted, {
+        const facts = asFacts(factsOf(context, request, brokeFreeze));
+        return deliver<TargetRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
           platform: target.platform,
           router: target.router,
           store: target.store,
@@ -323,19 +400,21 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
           verifyTimeout: inputs['verify-timeout'],
           drainTimeout: inputs['drain-timeout'],
           hold: request.hold,
+          probed: stopProbing,
           onEvent(event) {
             events.push(event);
+            const news = describeEvent(event, wanted?.release.version ?? 'the new version');
+            if (news !== undefined) progress?.phase(news);
             if (event.what === 'verified') startProbing();
           },
         });
       },
     );
-    const counts = await probe?.stop(context.signal.aborted ? 250 : undefined);
+    const counts = await stopProbing();
     summarize(context, request, delivery, events, counts);
     return outcomeOf(request, delivery, events, counts);
   } catch (thrown) {
-    // A cancelled run has no time to wait for answers.
-    await probe?.stop(context.signal.aborted ? 250 : undefined);
+    await stopProbing();
     throw await withServing(target, thrown);
   }
 }
@@ -364,21 +443,38 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 }
 
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
-export async function settleAfter(context: Context, target: Target, inputs: DeliveryInputs): Promise<void> {
-  const journal = await peekJournal<LinuxHostRelease>(target.store);
-  if (journal === null || journal.run.id !== target.run.id) return;
-  const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
-  // A main step may have died between the end of its release and its entry in the history.
-  if (isSettled(journal) && known) return;
-  context.log.warning(
-    `The release of ${journal.to.release.version} was left in phase «${journal.phase}»; settling it.`,
-  );
-  const outcome = await runDelivery(context, {
-    target,
-    inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
-    wanted: null,
-    hold: () => Promise.resolve({ pass: true }),
-    windows: [],
+export async function settleAfter(context: Context, target: Target, inputs: RequestInputs): Promise<void> {
+  const journal = await peekJournal<TargetRelease>(target.store);
+  const version = journal?.to.release.version ?? '';
+  await trackedAfter(context, inputs, version, async () => {
+    if (journal === null || journal.run.id !== target.run.id) {
+      return {
+        result: 'cancelled',
+        message: 'The run ended before it changed anything.',
+        serving: undefined,
+      };
+    }
+    const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
+    // A main step may have died between the end of its release and its entry in the history.
+    if (isSettled(journal) && known) {
+      return journal.phase === 'finished'
+        ? { result: 'succeeded', message: `${version} has all traffic.`, serving: version }
+        : { result: 'cancelled', message: `${version} was taken back.`, serving: undefined };
+    }
+    context.log.warning(`The release of ${version} was left in phase «${journal.phase}»; settling it.`);
+    const outcome = await moveTraffic(context, {
+      target,
+      inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
+      wanted: null,
+      hold: () => Promise.resolve({ pass: true }),
+      windows: [],
+    });
+    context.log.info(outcome.message);
+    const serving = outcome.outputs.version;
+    return {
+      result: serving === version ? 'succeeded' : 'cancelled',
+      message: outcome.message,
+      serving: typeof serving === 'string' ? serving : undefined,
+    };
   });
-  context.log.info(outcome.message);
 }

@@ -1,11 +1,17 @@
-import type { InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
+import {
+  type InputSpecs,
+  type InputValues,
+  parseImageReference,
+  type Problem,
+} from '@deploy-actions/action-kit';
+import { secretsOf } from '@deploy-actions/core';
 import type { MetricSourceConfig } from '@deploy-actions/metrics';
 
 /** Those of the registry, without loading it: inputs are judged before any other code is loaded. */
 const metricSources = ['scrape', 'prometheus'] as const satisfies readonly MetricSourceConfig['kind'][];
 
-export const platforms = ['linux-host'] as const;
-export const routers = ['embedded-proxy', 'nginx'] as const;
+export const platforms = ['linux-host', 'kubernetes'] as const;
+export const routers = ['embedded-proxy', 'nginx', 'service-selector'] as const;
 
 const name = {
   pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -55,6 +61,14 @@ export const targetInputs = {
     description:
       'The folder on the host that keeps journal, lease, history and slots. Default: `/var/lib/deploy-actions/<app>/<environment>` as root, else `~/.local/state/deploy-actions/<app>/<environment>`.',
     config: 'state-directory',
+  },
+  state: {
+    kind: 'enum',
+    values: ['platform', 'git-ref'],
+    description:
+      'Where lease, journal, ledger and freeze are kept: `platform` is the place that the platform has, on a Linux host the state folder; `git-ref` is `refs/deploy-actions/<environment>` of the repository, for hosts whose disk is not kept, and to be read from any runner. It needs `contents: write`. Choose before the first release.',
+    default: 'platform',
+    config: 'state',
   },
   listen: {
     kind: 'string',
@@ -107,6 +121,16 @@ export const targetInputs = {
     description: "Router `nginx`: the file with the master process's id.",
     default: '/run/nginx.pid',
     config: 'router.nginx.pid-file',
+  },
+} as const satisfies InputSpecs;
+
+/** How an action talks to GitHub: for state on a git reference, and for what it reports. */
+export const githubInputs = {
+  'github-token': {
+    kind: 'secret',
+    description:
+      'The token for calls to GitHub: state on a git reference (`state: git-ref`), and what is reported to GitHub.',
+    expression: '${{ github.token }}',
   },
 } as const satisfies InputSpecs;
 
@@ -171,7 +195,8 @@ export const linuxHostInputs = {
     kind: 'string',
     pattern: /^\/[\x21-\x7e]*$/,
     allowed: 'a path that begins with /',
-    description: 'Answers 2xx or 3xx when an instance is ready. Without it, ready is when the port is open.',
+    description:
+      'Answers 2xx or 3xx when an instance is ready. Without it, ready is when the port is open; on Kubernetes, what the readiness probe of the pod asks.',
     example: '/health/',
     config: 'linux-host.readiness-path',
   },
@@ -181,6 +206,29 @@ export const linuxHostInputs = {
     description: 'The time an instance has to end after SIGTERM.',
     default: '30s',
     config: 'linux-host.stop-timeout',
+  },
+} as const satisfies InputSpecs;
+
+/** What is kept with a release in the ledger, and how a frozen environment is released to all the same. */
+export const ledgerInputs = {
+  images: {
+    kind: 'map',
+    description:
+      'The images that the release consists of, one `name=reference` a line, best with digests. Kept in the ledger.',
+    example: 'backend=ghcr.io/acme/helpdesk-backend@sha256:…',
+    config: 'images',
+  },
+  notes: {
+    kind: 'map',
+    description:
+      'What else is to be kept with the release in the ledger, one `name=value` a line. `migration` is the state of the database. Never secrets.',
+    example: 'migration=tickets.0042_add_index',
+  },
+  'break-freeze': {
+    kind: 'string',
+    description:
+      'Releases to a frozen environment all the same, for this reason; it is recorded in the audit and in the ledger.',
+    example: 'Hotfix for the outage of the login page',
   },
 } as const satisfies InputSpecs;
 
@@ -236,6 +284,13 @@ export const deliveryInputs = {
       'A URL that is asked at a constant rate during the release, to prove in the summary that no request was lost.',
     example: 'https://helpdesk.example.com/health/',
     config: 'probe.url',
+  },
+  'environment-url': {
+    kind: 'url',
+    description:
+      'Where people see the environment; linked from its deployments on GitHub. Default: the site of `probe-url`, unless only this host can see it.',
+    example: 'https://helpdesk.example.com/',
+    config: 'environment-url',
   },
   'probe-rate': {
     kind: 'integer',
@@ -395,12 +450,28 @@ export const limitInputs = {
 } as const satisfies InputSpecs;
 
 export type TargetInputs = InputValues<typeof targetInputs>;
+export type GitHubInputs = InputValues<typeof githubInputs>;
 export type LinuxHostInputs = InputValues<typeof linuxHostInputs>;
 export type DeliveryInputs = InputValues<typeof deliveryInputs>;
+export type LedgerInputs = InputValues<typeof ledgerInputs>;
 export type LimitInputs = InputValues<typeof limitInputs>;
 
 /** Rules between the inputs of a target. */
 export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
+  if (
+    inputs.platform !== undefined &&
+    inputs.router !== undefined &&
+    (inputs.platform === 'kubernetes') !== (inputs.router === 'service-selector')
+  ) {
+    const allowed = inputs.platform === 'kubernetes' ? '`service-selector`' : '`embedded-proxy` and `nginx`';
+    return [
+      {
+        input: 'router',
+        value: inputs.router,
+        message: `does not go with platform \`${inputs.platform}\`; allowed with it: ${allowed}.`,
+      },
+    ];
+  }
   if (inputs.router === 'embedded-proxy' && inputs.listen === undefined) {
     return [
       {
@@ -420,6 +491,19 @@ export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
     ];
   }
   return [];
+}
+
+/** Rules for what shares the traffic between two versions. */
+export function checkSplit(inputs: Partial<TargetInputs>): Problem[] {
+  return inputs.router === 'service-selector'
+    ? [
+        {
+          input: 'router',
+          value: inputs.router,
+          message: 'cannot share traffic between two versions; allowed are `embedded-proxy` and `nginx`.',
+        },
+      ]
+    : [];
 }
 
 /** The two ports of `port-range`, or why they are not a range. */
@@ -451,6 +535,38 @@ export function checkLinuxHost(inputs: Partial<LinuxHostInputs>): Problem[] {
         },
       ]
     : [];
+}
+
+export function checkLedger(inputs: Partial<LedgerInputs>): Problem[] {
+  return Object.entries(inputs.images ?? {})
+    .filter(([, reference]) => parseImageReference(reference) === undefined)
+    .map(([name]) => ({
+      input: 'images',
+      message: `has no image reference for ${name}; allowed is registry[:port]/path[:tag][@sha256:digest].`,
+    }));
+}
+
+type StatePlace = Pick<TargetInputs, 'state'> & Pick<LinuxHostInputs, 'env'> & GitHubInputs;
+
+/** What is in the repository needs a token, and everybody reads it who reads the repository. */
+export function checkState(inputs: Partial<StatePlace>): Problem[] {
+  if (inputs.state !== 'git-ref') return [];
+  const problems: Problem[] = [];
+  if (inputs['github-token'] === undefined) {
+    problems.push({
+      input: 'github-token',
+      message:
+        'is missing: with `state: git-ref` the state is kept in the repository; allowed is a token with `contents: write`, such as that of the job.',
+    });
+  }
+  for (const [name, value] of Object.entries(inputs.env ?? {})) {
+    if (secretsOf({ [name]: value }).length === 0) continue;
+    problems.push({
+      input: 'env',
+      message: `holds what looks like a secret in ${name}, and \`state: git-ref\` keeps it in the repository; allowed is \`env-file\`, of which only the path is kept.`,
+    });
+  }
+  return problems;
 }
 
 export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {
