@@ -14,7 +14,7 @@ import {
   series,
   startFakePrometheus,
   vector,
-} from './test-support.ts';
+} from '../../../test/support/prometheus-double.ts';
 
 const ratio: MetricQuery = {
   kind: 'ratio',
@@ -319,6 +319,18 @@ describe('what cannot be trusted is unavailable', () => {
         expect.stringMatching(/^query: requests_total|^query: failures_total/) as string,
       ],
     });
+  });
+
+  test('a series that was not asked for', async () => {
+    fake.results = [
+      [
+        /^requests_total/,
+        matrix([{ metric: { __name__: 'requests_total', slot: 'green' }, values: [[epoch / 1_000, '1']] }]),
+      ],
+    ];
+    await expect(counted()).rejects.toThrow(
+      'requests_total{slot="green"} is no series of requests_total{slot="blue"}',
+    );
   });
 
   test('a target that the server stopped to scrape is counted up to then, while others go on', async () => {
