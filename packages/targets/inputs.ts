@@ -402,7 +402,7 @@ export const limitInputs = {
   },
   'prometheus-username': {
     kind: 'string',
-    pattern: /^[^:\x00-\x1f\x7f]+$/,
+    pattern: /^[^:\r\n]+$/,
     allowed: 'a name without a colon',
     description: 'Metrics `prometheus`: the user name for basic authentication.',
     config: 'analysis.prometheus.username',
