@@ -69,3 +69,8 @@ export interface Undone {
 export function commitOf(version: string, runSha: string): string {
   return /^[0-9a-f]{40}$/.test(version) ? version : runSha;
 }
+
+/** The plan of a phase that only looks. */
+export function plannedLook(message: string): Promise<Outcome> {
+  return Promise.resolve({ result: 'planned', reasonCode: 'dry_run', message, outputs: {}, report: {} });
+}

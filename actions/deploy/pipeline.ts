@@ -1,5 +1,5 @@
 import { type Context, createSummary, outcomeOfError, type Outcome } from '@deploy-actions/action-kit';
-import { cancelled, DeployError, formatDuration, messageOf } from '@deploy-actions/core';
+import { cancelled, delayedSignal, DeployError, formatDuration, messageOf } from '@deploy-actions/core';
 import type { Earlier, PhaseName, Phase, Prepared, Undone } from './phase.ts';
 import { isGood } from './settings.ts';
 
@@ -95,7 +95,7 @@ const afterCancel = 2_000;
  * A run that was cancelled goes back, too, as far as there is time for; then the post step does.
  */
 export async function goBack(ended: Ended[], context: Context, memory: Memory): Promise<void> {
-  const late = delayed(context.signal, afterCancel);
+  const late = delayedSignal(context.signal, afterCancel);
   const within: Context = { ...context, signal: late.signal };
   let stopped: Ended | undefined;
   try {
@@ -149,24 +149,6 @@ async function undoOne(
     ...undone,
     state: 'pending',
     message: `${phase.title} is taken back by the post step of this action: there was no time left after the cancel.`,
-  };
-}
-
-/** A signal that aborts this long after another. */
-function delayed(signal: AbortSignal, milliseconds: number): { signal: AbortSignal; clear(): void } {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const start = () => {
-    timer = setTimeout(() => controller.abort(), milliseconds);
-  };
-  if (signal.aborted) start();
-  else signal.addEventListener('abort', start, { once: true });
-  return {
-    signal: controller.signal,
-    clear() {
-      signal.removeEventListener('abort', start);
-      clearTimeout(timer);
-    },
   };
 }
 

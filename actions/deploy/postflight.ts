@@ -1,6 +1,6 @@
 import { escapeMarkdown, type Problem } from '@deploy-actions/action-kit';
 import { prepareLook } from './look.ts';
-import { type Phase, type Prepared } from './phase.ts';
+import { type Phase, plannedLook, type Prepared } from './phase.ts';
 import { readServing, superseded } from './serving.ts';
 import { isGood } from './settings.ts';
 
@@ -21,13 +21,7 @@ export const postflight: Phase = {
           health === undefined
             ? `See that ${version} has all the traffic.`
             : `See that ${version} has all the traffic, and that the health check passes.`;
-        return Promise.resolve({
-          result: 'planned',
-          reasonCode: 'dry_run',
-          message,
-          outputs: {},
-          report: {},
-        });
+        return plannedLook(message);
       },
       async run(within) {
         const serving = await readServing(settings, within);

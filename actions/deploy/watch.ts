@@ -17,7 +17,7 @@ import {
 } from '@deploy-actions/targets';
 import { hasLimits, readLimits } from './limits.ts';
 import { type Look, prepareLook } from './look.ts';
-import { type Asked, type Earlier, type Phase, type Prepared } from './phase.ts';
+import { type Asked, type Earlier, type Phase, plannedLook, type Prepared } from './phase.ts';
 import { readServing, type Serving, superseded } from './serving.ts';
 import { isGood, type Part } from './settings.ts';
 
@@ -195,13 +195,7 @@ export const watch: Phase = {
     return {
       plan() {
         const message = `For ${formatDuration(asked.inputs['watch-after'])} after the shift: ${describe(watched)}.`;
-        return Promise.resolve({
-          result: 'planned',
-          reasonCode: 'dry_run',
-          message,
-          outputs: {},
-          report: {},
-        });
+        return plannedLook(message);
       },
       run: (within, earlier) => run(asked, watched, within, earlier),
     };

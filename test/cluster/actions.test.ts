@@ -3,45 +3,37 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createJob, type Job } from '../support/runner.ts';
-import { deploymentOf, openStage, pushServer, serviceOf, type Stage, untilServed, urlOf } from './stage.ts';
+import { kubeconfigOf } from './kubeconfig.ts';
+import { nodePortService, publishServer } from './server-image.ts';
+import { bothColours, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 let folder: string;
 let job: Job;
+let url: string;
 beforeAll(async () => {
   stage = await openStage();
   folder = await mkdtemp(join(tmpdir(), 'cluster-actions-'));
-  await writeFile(join(folder, 'kubeconfig'), stage.kubeconfig, { mode: 0o600 });
-  for (const version of ['1.0', '1.1', '1.2']) await pushServer(`acme/shop:${version}`, { VERSION: version });
-  await pushServer('acme/shop:broken', { VERSION: 'broken', CRASH_AFTER: '100ms' });
-  const colour = (version: string, replicas: number) =>
-    deploymentOf({
-      name: `shop-${version}`,
-      labels: { app: 'shop', version },
-      image: 'acme/shop:1.0',
-      replicas,
-    });
-  await stage.apply(
-    colour('blue', 2),
-    colour('green', 0),
-    serviceOf('shop', { app: 'shop', version: 'blue' }),
-  );
-  await stage.kubectl('rollout', 'status', 'deployment/shop-blue', '--timeout=60s');
-  await untilServed(await urlOf(stage, 'shop'));
+  for (const version of ['1.0', '1.1', '1.2'])
+    await publishServer(`acme/shop:${version}`, { VERSION: version });
+  await publishServer('acme/shop:broken', { VERSION: 'broken', CRASH_AFTER: '100ms' });
+  await stage.apply(...bothColours('shop', { image: 'acme/shop:1.0' }));
+  await stage.rolledOut('shop-blue');
+  url = await stage.urlOf('shop');
 });
 afterAll(async () => {
-  await stage.dispose();
+  await stage.end();
   await rm(folder, { recursive: true });
 });
 beforeEach(async () => {
-  job = await createJob({ env: { KUBECONFIG: join(folder, 'kubeconfig') } });
+  job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
 });
 afterEach(() => job.end());
 
 const target = { platform: 'kubernetes', service: 'shop', watch: '0' };
 /** By a connection of its own: one that is kept stays with the pod that it leads to. */
 const answering = async () =>
-  (await fetch(await urlOf(stage, 'shop'), { headers: { connection: 'close' } })).headers.get('x-version');
+  (await fetch(url, { headers: { connection: 'close' } })).headers.get('x-version');
 
 describe('with nothing but platform, service and image', () => {
   it('blue-green-switch releases, rollback goes back to what was there before, and what serves already is not released again', async () => {
@@ -125,13 +117,13 @@ describe('what is wrong is said, and nothing is touched:', () => {
   it('a Service that is not there', async () => {
     const step = await refused({ service: 'no-such' });
     expect(step.outputs['reason-code'], step.log).toBe('not_found');
-    expect(step.log).toContain(`Service no-such in namespace ${stage.namespace}`);
+    expect(step.log).toContain(`Service no-such in namespace ${stage.name}`);
   });
 
   it('an image of a repository that no container has', async () => {
     const step = await refused({ image: 'ghcr.io/acme/shop:1.2' });
     expect(step.outputs['reason-code'], step.log).toBe('not_found');
-    expect(step.log).toContain('app: acme/shop:');
+    expect(step.log).toContain('server: acme/shop:');
   });
 
   it('a namespace without rights names the rule that is missing', async () => {
@@ -142,16 +134,15 @@ describe('what is wrong is said, and nothing is touched:', () => {
 
   it('an API server that does not answer', async () => {
     const file = join(folder, 'unreachable');
-    await writeFile(file, stage.kubeconfig.replace(/https:\/\/[^"]+/, 'https://127.0.0.1:1'));
+    await writeFile(file, kubeconfigOf({ ...stage.releaser.access, server: 'https://127.0.0.1:1' }));
     const step = await refused({ kubeconfig: file });
     expect(step.outputs['reason-code'], step.log).toBe('unreachable');
     expect(step.log).toContain('https://127.0.0.1:1');
   });
 
   it('a token that is not known', async () => {
-    const step = await refused({
-      kubeconfig: stage.kubeconfig.replace(/"token": "[^"]+"/, '"token": "wrong-token-of-a-test"'),
-    });
+    const kubeconfig = kubeconfigOf({ ...stage.releaser.access, token: 'wrong-token-of-a-test' });
+    const step = await refused({ kubeconfig });
     expect(step.outputs['reason-code'], step.log).toBe('permission_denied');
     expect(step.log).toContain('does not know the credentials');
     expect(step.raw).not.toContain('wrong-token-of-a-test');
@@ -177,7 +168,7 @@ describe('what is wrong is said, and nothing is touched:', () => {
     ) as {
       selector: Record<string, string>;
     };
-    await stage.apply(serviceOf('shop-too', selector));
+    await stage.apply(nodePortService('shop-too', selector));
     const step = await refused({});
     expect(step.outputs['reason-code'], step.log).toBe('invalid_input');
     expect(step.log).toContain('shop-too');

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countsOf, type LoadReport, startLoad } from '../support/load/index.ts';
 import { release } from './releases.ts';
-import { deploymentOf, openStage, pushServer, serviceOf, type Stage, untilServed, urlOf } from './stage.ts';
+import { publishServer } from './server-image.ts';
+import { bothColours, openStage, type Stage } from './stage.ts';
 
 const switches = 10;
 const requestsPerSecond = 400;
@@ -12,32 +13,19 @@ let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
   for (let version = 1; version <= switches + 2; version += 1) {
-    await pushServer(`acme/loaded:${version}`, { VERSION: String(version) });
+    await publishServer(`acme/loaded:${version}`, { VERSION: String(version) });
   }
-  const colour = (version: string, replicas: number) =>
-    deploymentOf({
-      name: `helpdesk-${version}`,
-      labels: { app: 'helpdesk', version },
-      image: 'acme/loaded:1',
-      replicas,
-      graceSeconds: 30,
-    });
-  await stage.apply(
-    colour('blue', 2),
-    colour('green', 0),
-    serviceOf('helpdesk', { app: 'helpdesk', version: 'blue' }),
-  );
-  await stage.kubectl('rollout', 'status', 'deployment/helpdesk-blue', '--timeout=60s');
+  await stage.apply(...bothColours('helpdesk', { image: 'acme/loaded:1' }));
+  await stage.rolledOut('helpdesk-blue');
 });
-afterAll(() => stage.dispose());
+afterAll(() => stage.end());
 
 describe('blue-green under load, with a server that stops accepting at SIGTERM', () => {
   it(
     `loses nothing in ${switches} switches, half of which stop the old colour`,
     { timeout: 400_000 },
     async () => {
-      const url = await urlOf(stage, 'helpdesk');
-      await untilServed(url);
+      const url = await stage.urlOf('helpdesk');
       const client = await stage.connect();
       const load = await startLoad({
         url: `${url}/`,
@@ -72,7 +60,7 @@ describe('blue-green under load, with a server that stops accepting at SIGTERM',
           'set',
           'image',
           `deployment/helpdesk-${serving}`,
-          `app=acme/loaded:${switches + 2}`,
+          `server=acme/loaded:${switches + 2}`,
         );
         await stage.kubectl('rollout', 'status', `deployment/helpdesk-${serving}`, '--timeout=60s');
         await delay(1_000);

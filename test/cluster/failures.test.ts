@@ -1,10 +1,11 @@
 import { deadlineIn, DeployError, silentLog } from '@deploy-actions/core';
-import type { KubernetesClient } from '@deploy-actions/kubernetes';
+import type { Deployment, KubernetesClient, PodSpec } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import type { Fence, Platform } from '@deploy-actions/release-engine';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { release } from './releases.ts';
-import { deploymentOf, openStage, pushServer, serviceOf, type Stage } from './stage.ts';
+import { publishServer } from './server-image.ts';
+import { bothColours, openStage, type Stage } from './stage.ts';
 
 const never = new AbortController().signal;
 const held: Fence = { token: 1, check: async () => {} };
@@ -16,28 +17,18 @@ beforeAll(async () => {
   stage = await openStage();
   client = await stage.connect();
   platform = createKubernetes({ client, service: 'app', log: silentLog, unschedulableFor: 2_000 });
-  await pushServer('acme/app:1', { VERSION: '1' });
-  await pushServer('acme/app:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', LATENCY_MS: '0' });
-  await pushServer('acme/app:sick', { VERSION: 'sick', READY_AFTER: 'never' });
-  await pushServer('acme/app:slow', { VERSION: 'slow', START_DELAY: '4s' });
+  await publishServer('acme/app:1', { VERSION: '1' });
+  await publishServer('acme/app:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', LATENCY_MS: '0' });
+  await publishServer('acme/app:sick', { VERSION: 'sick', READY_AFTER: 'never' });
+  await publishServer('acme/app:slow', { VERSION: 'slow', START_DELAY: '4s' });
 });
-afterAll(() => stage.dispose());
+afterAll(() => stage.end());
 
-async function place(
-  green: Record<string, unknown> = {},
-  changes: Partial<Parameters<typeof deploymentOf>[0]> = {},
-) {
-  const colour = (version: string, replicas: number) =>
-    deploymentOf({ name: `app-${version}`, labels: { app: 'app', version }, image: 'acme/app:1', replicas });
-  const spare = deploymentOf({
-    name: 'app-green',
-    labels: { app: 'app', version: 'green' },
-    image: 'acme/app:1',
-    replicas: 0,
-    ...changes,
-  });
-  Object.assign((spare['spec'] as { template: { spec: Record<string, unknown> } }).template.spec, green);
-  await stage.apply(colour('blue', 1), spare, serviceOf('app', { app: 'app', version: 'blue' }));
+/** Blue serves; green is empty, and its pods differ in this. */
+async function place(change: (pod: PodSpec) => void = () => {}): Promise<void> {
+  const [blue, green, service] = bothColours('app', { image: 'acme/app:1', replicas: 1, graceSeconds: 1 });
+  change((green as Deployment).spec.template.spec);
+  await stage.apply(blue ?? {}, green ?? {}, service ?? {});
 }
 
 function releaseOf(image: string): KubernetesRelease {
@@ -84,15 +75,15 @@ describe('a version that cannot start', () => {
     expect(thrown).toMatchObject({
       reasonCode: 'start_failed',
       message: expect.stringMatching(
-        /container app of app-green-.*CrashLoopBackOff \(ended with exit code 1/,
+        /container server of app-green-.*CrashLoopBackOff \(ended with exit code 1/,
       ),
     });
-    expect(thrown.details.join('\n')).toMatch(/app-green-.*\/app: /);
+    expect(thrown.details.join('\n')).toMatch(/app-green-.*\/server: /);
     expect(milliseconds).toBeLessThan(15_000);
   });
 
   it('because no node has room is given up', async () => {
-    await place({ nodeSelector: { disktype: 'no-such' } });
+    await place((pod) => Object.assign(pod, { nodeSelector: { disktype: 'no-such' } }));
     const { thrown, milliseconds } = await failure('acme/app:1');
     expect(thrown).toMatchObject({
       reasonCode: 'start_failed',
@@ -102,16 +93,8 @@ describe('a version that cannot start', () => {
   });
 
   it('because a Secret is missing is given up with its name', async () => {
-    await place({
-      containers: [
-        {
-          name: 'app',
-          image: 'acme/app:1',
-          ports: [{ name: 'http', containerPort: 8000 }],
-          env: [{ name: 'URL', valueFrom: { secretKeyRef: { name: 'db-secret', key: 'url' } } }],
-        },
-      ],
-    });
+    const env = [{ name: 'URL', valueFrom: { secretKeyRef: { name: 'db-secret', key: 'url' } } }];
+    await place(({ containers: [container] }) => Object.assign(container ?? {}, { env }));
     const { thrown } = await failure('acme/app:1');
     expect(thrown).toMatchObject({
       reasonCode: 'start_failed',
@@ -161,7 +144,7 @@ describe('a version that cannot start', () => {
 describe('a version without a readiness probe', () => {
   it('is asked itself before it counts as ready', async () => {
     await stage.kubectl('delete', 'deployment', 'app-green', '--ignore-not-found', '--wait=true');
-    await place({}, { probed: false });
+    await place(({ containers: [container] }) => delete container?.readinessProbe);
     const began = performance.now();
     await platform.deploy('green', releaseOf('acme/app:slow'), held);
     const seen: string[] = [];
