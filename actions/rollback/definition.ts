@@ -2,6 +2,7 @@ import { defineAction } from '@deploy-actions/action-kit';
 import {
   checkKubernetesTarget,
   checkLedger,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
@@ -43,5 +44,10 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkKubernetesTarget(inputs), ...checkLedger(inputs)],
+  check: (inputs) => [
+    ...checkTarget(inputs),
+    ...checkKubernetesTarget(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
+  ],
 });

@@ -30,7 +30,7 @@ export type InputSpec = InputBase &
     | { kind: 'percentage' }
     | { kind: 'duration'; min?: string; max?: string }
     | { kind: 'enum'; values: readonly string[] }
-    | { kind: 'list' }
+    | { kind: 'list'; /** Default: commas and lines. */ separator?: 'lines' }
     | { kind: 'integers'; min: number; max: number }
     | { kind: 'map' }
     | { kind: 'command' }
@@ -109,6 +109,8 @@ export interface Problem {
   input: string;
   /** As the user wrote it; absent for secrets and for what is missing. */
   value?: string;
+  /** Where in deploy.yml it is said; absent when the step or nobody said it. */
+  from?: string;
   /** What is wrong, and what is allowed. */
   message: string;
 }

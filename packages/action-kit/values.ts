@@ -61,9 +61,9 @@ function rangeOf(min: number, max: number): string {
   return 'a whole number';
 }
 
-function items(text: string): string[] {
+function items(text: string, separator = /[\n,]/): string[] {
   return text
-    .split(/[\n,]/)
+    .split(separator)
     .map((item) => item.trim())
     .filter((item) => item !== '');
 }
@@ -136,9 +136,10 @@ export async function parseValue(spec: InputSpec, text: string, workspace: strin
         ? { value: text }
         : problem(`is not known; allowed are ${spec.values.map((value) => `\`${value}\``).join(', ')}`);
     case 'list': {
-      const value = items(text);
+      const byLine = spec.separator === 'lines';
+      const value = items(text, byLine ? /\n/ : undefined);
       return value.length === 0
-        ? problem('has no item; allowed is a list, separated by commas or lines')
+        ? problem(`has no item; allowed is a list, separated by ${byLine ? 'lines' : 'commas or lines'}`)
         : { value };
     }
     case 'map':

@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './image-reference.ts';
 export * from './json.ts';
 export * from './markdown.ts';
+export * from './nearest.ts';
 export * from './process.ts';
 export * from './progress.ts';
 export * from './reason-codes.ts';

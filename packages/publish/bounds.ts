@@ -26,7 +26,8 @@ export interface Bounds {
   settle<T>(what: string, work: Promise<T>): Promise<T>;
 }
 
-export function createBounds(run: AbortSignal, log: Log, now = () => performance.now()): Bounds {
+export function createBounds(run: AbortSignal, log: Log): Bounds {
+  const now = () => performance.now();
   const controller = new AbortController();
   let cancelledAt = run.aborted ? now() : undefined;
   run.addEventListener('abort', () => (cancelledAt = now()), { once: true });

@@ -8,7 +8,7 @@ export interface DeploymentPlan {
   version: string;
   strategy: string;
   /**
-   * The commit of the version. `run`: the one that the run is for. `earlier`: that of its earlier deployment to the
+   * The commit of the version. `run`: the one that the run is for, which is the head of a pull request. `earlier`: that of its earlier deployment to the
    * environment, for a version that is gone back to. Without one there is no deployment: GitHub would show another
    * commit than the one that serves.
    */
@@ -98,7 +98,7 @@ async function begin(
   const { environment, version, strategy, commit, transient = false, facts = {} } = plan;
   const sha =
     commit === 'run'
-      ? context.facts.sha
+      ? reporting.headSha
       : commit === 'earlier'
         ? await reports.deployedCommit(environment, version)
         : commit.sha;

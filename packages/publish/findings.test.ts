@@ -57,11 +57,10 @@ describe('findings', () => {
     expect(comments()[0]).toMatch(/^<!-- deploy-actions:migrate-db-production -->[^]*## The plan/);
     expect(stage.context.summary.text()).toContain('Too many findings: 2 high where 0 are allowed');
     expect(stage.context.summary.text()).not.toContain('<!--');
-    const [upload] = studio.github.callsOf(/^POST .*sarifs$/);
-    const { sarif: text } = upload?.body as { sarif: string };
-    expect(gunzipSync(Buffer.from(text, 'base64')).toString()).toContain(
-      'migrate-db-production/database/shop',
-    );
+    const uploads = studio.github.callsOf(/^POST .*sarifs$/).map(({ body }) => body as { sarif: string });
+    expect(uploads.map(({ sarif: text }) => gunzipSync(Buffer.from(text, 'base64')).toString())).toEqual([
+      expect.stringContaining('migrate-db-production/database/shop'),
+    ]);
     expect(stage.annotations).toEqual([]);
     expect(stage.warnings).toEqual([]);
 
@@ -81,6 +80,17 @@ describe('findings', () => {
     expect(stage.context.summary.text()).toContain('Column 3 is dropped');
     expect(stage.warnings).toEqual([]);
     expect(comments()).toEqual([]);
+  });
+
+  it('of an environment with any name, and whatever goes wrong, change no outcome', async () => {
+    const event = pullEvent(studio.github);
+    const stage = await studio.stage({ event });
+    await publish(stage, reportOf([draft(3)], { purpose: 'migrate-db-a--b' }));
+    expect(comments()).toEqual([expect.stringMatching(/^<!-- deploy-actions:migrate-db-a-b -->/)]);
+    await publish(stage, reportOf([draft(3)], { purpose: 'no purpose' }));
+    expect(stage.warnings).toEqual([
+      expect.stringMatching(/^Database migration could not be published; .*may not be "no purpose"/),
+    ]);
   });
 
   it('need no token', async () => {

@@ -11,6 +11,7 @@ import {
   writeSarif,
 } from '@deploy-actions/findings';
 import { redacted } from '@deploy-actions/github';
+import { harmless, purposeOf } from './harmless.ts';
 import type { Reporting } from './reporting.ts';
 
 export interface FindingsReport {
@@ -29,13 +30,18 @@ export interface FindingsReport {
 /**
  * Says what was found: in the summary; as a check with annotations on the lines, which are workflow commands where no
  * check can be written; in one comment of the pull request; and, when asked for, in code scanning. What does not fit is
- * cut by severity, and said. Changes no outcome; throws `invalid_input` for a purpose that no marker can be made of.
+ * cut by severity, and said. Changes no outcome and does not throw.
  */
-export async function publishFindings(
+export function publishFindings(
   reporting: Reporting,
   context: Context,
   report: FindingsReport,
 ): Promise<void> {
+  const purpose = purposeOf(report.purpose);
+  return harmless(context, report.title, () => publish(reporting, context, { ...report, purpose }));
+}
+
+async function publish(reporting: Reporting, context: Context, report: FindingsReport): Promise<void> {
   const { purpose, title, verdict } = report;
   const findings = redacted(report.findings, context.redact);
   const { quiet, pullRequest, headSha, runKey } = reporting;

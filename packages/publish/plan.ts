@@ -1,5 +1,6 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { commentMarker } from '@deploy-actions/findings';
+import { harmless, purposeOf } from './harmless.ts';
 import type { Reporting } from './reporting.ts';
 
 export interface PlanReport {
@@ -11,15 +12,18 @@ export interface PlanReport {
 }
 
 /**
- * Says what would be done: in the summary and, in a run of a pull request, in its one comment of this purpose. Throws
- * `invalid_input` for a purpose that no marker can be made of.
+ * Says what would be done: in the summary and, in a run of a pull request, in its one comment of this purpose. Changes no
+ * outcome and does not throw.
  */
-export async function publishPlan(reporting: Reporting, context: Context, plan: PlanReport): Promise<void> {
-  const marker = commentMarker(plan.purpose);
-  context.summary.heading(plan.title, 3);
-  context.summary.paragraph(plan.markdown);
-  const { pullRequest, quiet } = reporting;
-  if (pullRequest === undefined) return;
-  const body = `${marker}\n### ${plan.title}\n\n${plan.markdown}`;
-  await reporting.settle(`The comment «${plan.title}»`, quiet.comment({ pullRequest, marker, body }));
+export function publishPlan(reporting: Reporting, context: Context, plan: PlanReport): Promise<void> {
+  const { title, markdown } = plan;
+  return harmless(context, title, async () => {
+    context.summary.heading(title, 3);
+    context.summary.paragraph(markdown);
+    const { pullRequest, quiet } = reporting;
+    if (pullRequest === undefined) return;
+    const marker = commentMarker(purposeOf(plan.purpose));
+    const body = `${marker}\n### ${title}\n\n${markdown}`;
+    await reporting.settle(`The comment «${title}»`, quiet.comment({ pullRequest, marker, body }));
+  });
 }

@@ -3,6 +3,7 @@ import {
   cancelled,
   type Deadline,
   deadlineIn,
+  delayedSignal,
   DeployError,
   formatDuration,
   type Log,
@@ -211,24 +212,6 @@ async function orAbandon<T>(work: Promise<T>, signal: AbortSignal, what: string)
   } finally {
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** A signal that aborts this long after another. */
-function delayed(signal: AbortSignal, milliseconds: number): { signal: AbortSignal; clear(): void } {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const onAbort = () => {
-    timer = setTimeout(() => controller.abort(), milliseconds);
-  };
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  return {
-    signal: controller.signal,
-    clear() {
-      signal.removeEventListener('abort', onAbort);
-      clearTimeout(timer);
-    },
-  };
 }
 
 /** Reads platform and router together. */
@@ -539,7 +522,7 @@ export async function deliver<R extends Release>(
   wanted: Wanted<R> | null,
   options: DeliveryOptions<R>,
 ): Promise<Delivery<R>> {
-  const atLast = delayed(options.signal, options.cancelBudget ?? defaultCancelBudget);
+  const atLast = delayedSignal(options.signal, options.cancelBudget ?? defaultCancelBudget);
   try {
     return await deliverWithin(lease, wanted, options, atLast.signal);
   } finally {

@@ -6,7 +6,6 @@ import {
   isRecord,
   type Log,
   messageOf,
-  type ReasonCode,
   sleep,
 } from '@deploy-actions/core';
 import type { RunIdentity } from './journal.ts';
@@ -57,15 +56,10 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** Reading the lease again would not help; with any of these it cannot be known who holds it. */
-const final: readonly ReasonCode[] = [
-  'lock_lost',
-  'not_found',
-  'permission_denied',
-  'state_corrupt',
-  'state_too_new',
-  'unsupported',
-];
+/** Whether reading the lease again may help: an outage passes, a refusal or what cannot be understood does not. */
+function mayPass(thrown: unknown): boolean {
+  return !(thrown instanceof DeployError) || thrown.reasonCode === 'unreachable';
+}
 
 function asLease(value: unknown): LeaseDocument | null {
   // Only this module writes the key, and the store refuses other schema versions.
@@ -150,10 +144,14 @@ async function take(options: LeaseOptions, expected: number): Promise<Lease | un
   try {
     token = await store.write(leaseKey, document, expected);
   } catch (thrown) {
-    if (isConflict(thrown)) return undefined;
-    // Perhaps it was the answer that got lost, not the write.
     const now = await store.read(leaseKey).catch(() => undefined);
-    if (now === undefined || canonicalJson(now.value) !== canonicalJson(document)) throw thrown;
+    if (now === undefined) throw thrown;
+    // Perhaps it was the answer that got lost, not the write.
+    if (canonicalJson(now.value) !== canonicalJson(document)) {
+      // A store may call it a conflict for reasons of its own: nobody was faster while the version is the same.
+      if (isConflict(thrown) && now.version !== expected) return undefined;
+      throw thrown;
+    }
     token = now.version;
   }
   return hold(options, token, asked);
@@ -199,7 +197,7 @@ function hold(options: LeaseOptions, token: number, asked: number): Lease {
             if (version !== token) throw lost(store.location, asLease(value)?.holder);
             if (isTrusted()) return;
           } catch (thrown) {
-            if (thrown instanceof DeployError && final.includes(thrown.reasonCode)) throw thrown;
+            if (!mayPass(thrown)) throw thrown;
             failure = thrown;
             await delay(pause);
           }
@@ -219,7 +217,9 @@ function hold(options: LeaseOptions, token: number, asked: number): Lease {
       try {
         await store.write(leaseKey, null, token);
       } catch (thrown) {
-        if (isConflict(thrown)) return;
+        // Somebody else holds it by now, unless the store calls something else a conflict.
+        const now = isConflict(thrown) ? await store.read(leaseKey).catch(() => undefined) : undefined;
+        if (now !== undefined && now.version !== token) return;
         log.warning(
           `The lease could not be given back; it expires by itself in ${formatDuration(ttl)}: ${messageOf(thrown)}`,
         );

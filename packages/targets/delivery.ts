@@ -23,6 +23,7 @@ import {
   startProbe,
   type Wanted,
 } from '@deploy-actions/release-engine';
+import { type SlotShare, trafficChart, weightChart } from './charts.ts';
 import type { WindowResult } from './hold.ts';
 import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
 import { requireWritable, type Target, type TargetRelease, withLease } from './open.ts';
@@ -71,42 +72,21 @@ export function describeServing(serving: TargetDelivery['serving']): string {
   return `${shares.join(', ')}.`;
 }
 
-function label(text: string): string {
-  return text.replace(/["\\<>#]/g, '_');
-}
-
-/** Who has the traffic, as a picture. */
-function trafficChart(delivery: TargetDelivery): string {
-  const { journal, serving } = delivery;
-  const lines = ['flowchart LR', '  clients(["clients"])'];
+/** Who has the traffic, and who had it. */
+function sharesOf({ journal, serving }: TargetDelivery): SlotShare[] {
   const known = new Map<string, string>();
   // What was stopped is not there any more.
   if (journal?.phase === 'finished' && journal.from !== null && journal.keepPrevious) {
     known.set(journal.from.slot, journal.from.release.version);
   }
   for (const { slot, release } of serving) known.set(slot, release.version);
-  for (const [slot, version] of known) {
-    const weight = serving.find((entry) => entry.slot === slot)?.weight ?? 0;
-    lines.push(`  ${slot}["${label(version)}<br>${slot}"]`);
-    lines.push(weight > 0 ? `  clients -- "${weight} %" --> ${slot}` : `  clients -. "0 %" .-> ${slot}`);
-  }
-  return lines.join('\n');
+  const weightOf = (slot: string) => serving.find((entry) => entry.slot === slot)?.weight ?? 0;
+  return [...known].map(([slot, version]) => ({ slot, version, weight: weightOf(slot) }));
 }
 
-/** The new version's share over time, as a picture. */
-function weightChart(slot: string, events: DeliveryEvent[]): string | undefined {
-  const steps = events.filter((event) => event.weights !== undefined);
-  if (steps.length < 2) return undefined;
-  const seconds = steps.map((event) => `"${(event.at / 1_000).toFixed(1)} s"`);
-  const weights = steps.map((event) => event.weights?.[slot] ?? 0);
-  return [
-    '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2da44e"}}}}%%',
-    'xychart-beta',
-    '  title "Share of the new version"',
-    `  x-axis [${seconds.join(', ')}]`,
-    '  y-axis "percent" 0 --> 100',
-    `  bar [${weights.join(', ')}]`,
-  ].join('\n');
+/** A number and its unit stay on one line. */
+function withUnits(text: string): string {
+  return text.replace(/(?<=\d) (?=%|m?s\b)/g, '\u00a0');
 }
 
 function summarize(
@@ -117,19 +97,20 @@ function summarize(
   probe: ProbeCounts | undefined,
 ): void {
   const { summary } = context;
-  summary.chart(trafficChart(delivery));
-  const slot = delivery.journal?.to.slot;
-  const weights = slot === undefined ? undefined : weightChart(slot, events);
+  summary.chart(trafficChart(sharesOf(delivery)));
+  const slot = delivery.journal?.to.slot ?? '';
+  const weights = weightChart(
+    events.flatMap(({ at, weights: all }) => (all === undefined ? [] : [{ at, weight: all[slot] ?? 0 }])),
+  );
   if (weights !== undefined) summary.chart(weights);
   if (request.windows.length > 0) {
     summary.heading('Verdicts', 3);
     summary.table(
-      ['Weight', 'Verdict', 'After', 'Why'],
+      ['Weight', 'Verdict', 'Why'],
       request.windows.map(({ weight, result }) => [
         `${weight} %`,
-        result.decision,
-        formatDuration(result.elapsed),
-        result.combined.words.map(escapeMarkdown).join('<br>'),
+        `${result.decision}<br>after ${formatDuration(result.elapsed)}`,
+        result.combined.words.map((words) => withUnits(escapeMarkdown(words))).join('<br>'),
       ]),
     );
   }
@@ -139,15 +120,13 @@ function summarize(
     );
     summary.heading('Live probe', 3);
     summary.table(
-      ['Sent', 'Answered', 'Lost', 'Errors of the application', 'Slowest'],
+      ['Requests', 'Seen'],
       [
-        [
-          String(probe.sent),
-          String(probe.answered),
-          [`**${probe.lost}**`, ...reasons].join('<br>'),
-          String(probe.failed),
-          formatDuration(probe.slowest),
-        ],
+        ['Sent', String(probe.sent)],
+        ['Answered', String(probe.answered)],
+        ['**Lost**', [`**${probe.lost}**`, ...reasons].join('<br>')],
+        ['Errors of the application', String(probe.failed)],
+        ['Slowest', formatDuration(probe.slowest)],
       ],
     );
   }
@@ -359,10 +338,13 @@ async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promi
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
   const { inputs, wanted, known } = request;
   if (wanted === null) return moveTraffic(context, request);
-  if (inputs['dry-run']) {
+  // Before anything is written, the lease and the deployment on GitHub included: what is frozen is not touched at all.
+  try {
     await respectFreeze(request);
-    return plan(context, request, wanted);
+  } catch (thrown) {
+    throw await withServing(request.target, thrown);
   }
+  if (inputs['dry-run']) return plan(context, request, wanted);
   const { release, strategy } = wanted;
   const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
   return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
@@ -381,8 +363,6 @@ async function moveTraffic(
   // A cancelled run has no time to wait for answers.
   const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
-    // Before the lease is written, too: what is frozen is not touched at all.
-    await respectFreeze(request);
     if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
@@ -492,7 +472,7 @@ export async function settleAfter(context: Context, target: Target, inputs: Requ
     context.log.info(outcome.message);
     const serving = outcome.outputs.version;
     return {
-      result: outcome.reasonCode === 'reverted' ? 'cancelled' : 'succeeded',
+      result: serving === version ? 'succeeded' : 'cancelled',
       message: outcome.message,
       serving: typeof serving === 'string' ? serving : undefined,
     };

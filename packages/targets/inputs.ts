@@ -493,18 +493,27 @@ export function checkLedger(inputs: Partial<LedgerInputs>): Problem[] {
     }));
 }
 
-/** What is in the repository, everybody reads who reads the repository. */
-export function checkState(
-  inputs: Partial<Pick<TargetInputs, 'state'> & Pick<LinuxHostInputs, 'env'>>,
-): Problem[] {
+type StatePlace = Pick<TargetInputs, 'state'> & Pick<LinuxHostInputs, 'env'> & GitHubInputs;
+
+/** What is in the repository needs a token, and everybody reads it who reads the repository. */
+export function checkState(inputs: Partial<StatePlace>): Problem[] {
   if (inputs.state !== 'git-ref') return [];
-  const secret = Object.entries(inputs.env ?? {}).filter(
-    ([name, value]) => secretsOf({ [name]: value }).length > 0,
-  );
-  return secret.map(([name]) => ({
-    input: 'env',
-    message: `holds what looks like a secret in ${name}, and \`state: git-ref\` keeps it in the repository; allowed is \`env-file\`, of which only the path is kept.`,
-  }));
+  const problems: Problem[] = [];
+  if (inputs['github-token'] === undefined) {
+    problems.push({
+      input: 'github-token',
+      message:
+        'is missing: with `state: git-ref` the state is kept in the repository; allowed is a token with `contents: write`, such as that of the job.',
+    });
+  }
+  for (const [name, value] of Object.entries(inputs.env ?? {})) {
+    if (secretsOf({ [name]: value }).length === 0) continue;
+    problems.push({
+      input: 'env',
+      message: `holds what looks like a secret in ${name}, and \`state: git-ref\` keeps it in the repository; allowed is \`env-file\`, of which only the path is kept.`,
+    });
+  }
+  return problems;
 }
 
 export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {

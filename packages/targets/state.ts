@@ -76,6 +76,24 @@ function laterThan(signal: AbortSignal, milliseconds: number): AbortSignal {
   return controller.signal;
 }
 
+/** False when GitHub says that the run of a holder has ended; undefined when it does not say, or the holder is no run. */
+async function runLives(github: GitHub, id: string): Promise<boolean | undefined> {
+  const [, run, attempt] = /^(\d+)\.(\d+)$/.exec(id) ?? [];
+  if (run === undefined) return undefined;
+  const over = await isRunOver(github, { id: Number(run), attempt: Number(attempt) });
+  return over === undefined ? undefined : !over;
+}
+
+/** The same, wherever the state is kept; undefined without a token. */
+export async function isRunAlive(
+  inputs: GitHubInputs,
+  context: Context,
+  holder: LeaseHolder,
+): Promise<boolean | undefined> {
+  const canAsk = (inputs['github-token'] ?? '') !== '' && context.facts.repository !== '';
+  return canAsk ? runLives(connect(inputs, context), holder.id) : undefined;
+}
+
 /** Milliseconds between two questions whether a run is over: each counts against the limit of the repository's token. */
 const betweenQuestions = 60_000;
 
@@ -87,14 +105,6 @@ export function openRefState(
   const store = createRefStore(github, environment);
   const own = (key: string) => `${app}-${key}`;
   const asked = new Map<string, { at: number; answer: Promise<boolean | undefined> }>();
-
-  /** False when GitHub says that its run has ended. */
-  async function runIsAlive(id: string): Promise<boolean | undefined> {
-    const [, run, attempt] = /^(\d+)\.(\d+)$/.exec(id) ?? [];
-    if (run === undefined) return undefined;
-    const over = await isRunOver(github, { id: Number(run), attempt: Number(attempt) });
-    return over === undefined ? undefined : !over;
-  }
 
   return {
     keptIn: 'git-ref',
@@ -110,7 +120,7 @@ export function openRefState(
       if (here !== undefined) return here;
       const last = asked.get(holder.id);
       if (last !== undefined && performance.now() - last.at < betweenQuestions) return last.answer;
-      const answer = runIsAlive(holder.id);
+      const answer = runLives(github, holder.id);
       asked.set(holder.id, { at: performance.now(), answer });
       return answer;
     },

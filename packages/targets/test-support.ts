@@ -27,8 +27,11 @@ export interface TestEnvironment {
   request(target: Target, version: string, inputs?: Partial<RequestInputs>): DeliveryRequest;
 }
 
-export function createTestEnvironment(store: StateStore, stateDirectory: string): TestEnvironment {
-  const world = createWorld();
+export function createTestEnvironment(
+  store: StateStore,
+  stateDirectory: string,
+  world: World = createWorld(),
+): TestEnvironment {
   return {
     world,
     open(run, own = store) {

@@ -154,7 +154,8 @@ describe('a release does not hang on what it tells', { timeout: 90_000 }, () => 
       expect(outputs[name], name).toBe(base.outputs[name]);
     }
     expect(outputs['version']).toBe(`v${versions}`);
-    expect(step.seconds).toBeLessThan(base.seconds + 6);
+    // 4 s for GitHub and some for a busy machine; each call tried to its end would be half a minute and more.
+    expect(step.seconds).toBeLessThan(base.seconds + 10);
   }
 
   const cases: [string, Fault, RegExp | undefined][] = [

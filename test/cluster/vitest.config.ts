@@ -8,6 +8,6 @@ export default defineConfig({
     // They share two cores with the cluster, and some count what load loses.
     fileParallelism: false,
     testTimeout: 120_000,
-    hookTimeout: 180_000,
+    hookTimeout: 300_000,
   },
 });

@@ -99,6 +99,9 @@ it('ships exactly the files of a version tag', async () => {
     ...(mutates ? [`${name}/post.mjs`] : []),
   ]);
   const common = [
+    '.github/workflows/deploy.yml',
+    '.github/workflows/pr-checks.yml',
+    '.github/workflows/rollback.yml',
     'LICENSE',
     'README.md',
     'action.yml',
