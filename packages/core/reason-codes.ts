@@ -18,6 +18,8 @@ export const reasonCodes = {
   state_conflict: 'What is there changed while it was being read, and the intent no longer held.',
   state_too_new: 'The state was written by a newer version of the suite.',
   state_corrupt: 'The stored state cannot be read.',
+  scan_failed: 'A scan could not run to its end, so there is no verdict.',
+  findings_over_limit: 'A scan found more than its limits allow.',
   start_failed: 'The new version could not be started or ended by itself.',
   not_ready: 'The new version did not become ready in time.',
   unhealthy: 'A health check did not pass in time.',
