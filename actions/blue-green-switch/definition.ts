@@ -4,6 +4,7 @@ import {
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
+  githubInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -21,6 +22,7 @@ export const definition = defineAction({
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...githubInputs,
     watch: {
       kind: 'duration',
       max: '6h',

@@ -5,6 +5,7 @@ import {
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
+  githubInputs,
   limitInputs,
   linuxHostInputs,
   targetInputs,
@@ -36,6 +37,7 @@ export const definition = defineAction({
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...githubInputs,
     ...limitInputs,
     weights: {
       kind: 'integers',

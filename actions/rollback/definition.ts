@@ -1,5 +1,5 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkTarget, deliveryInputs, deliveryOutputs, targetInputs } from '@deploy-actions/targets';
+import { checkTarget, deliveryInputs, deliveryOutputs, githubInputs, targetInputs } from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'rollback',
@@ -13,6 +13,7 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...deliveryInputs,
+    ...githubInputs,
     version: {
       kind: 'string',
       pattern: /^[A-Za-z0-9][\w.+-]{0,127}$/,

@@ -106,6 +106,16 @@ export const targetInputs = {
   },
 } as const satisfies InputSpecs;
 
+/** How an action talks to GitHub: for state on a git reference, and for what it reports. */
+export const githubInputs = {
+  'github-token': {
+    kind: 'secret',
+    description:
+      'The token for calls to GitHub: state on a git reference (`state: git-ref`), and what is reported to GitHub.',
+    expression: '${{ github.token }}',
+  },
+} as const satisfies InputSpecs;
+
 /** What a release is on a Linux host. */
 export const linuxHostInputs = {
   version: {
@@ -342,6 +352,7 @@ export const limitInputs = {
 } as const satisfies InputSpecs;
 
 export type TargetInputs = InputValues<typeof targetInputs>;
+export type GitHubInputs = InputValues<typeof githubInputs>;
 export type LinuxHostInputs = InputValues<typeof linuxHostInputs>;
 export type DeliveryInputs = InputValues<typeof deliveryInputs>;
 export type LimitInputs = InputValues<typeof limitInputs>;
