@@ -2,6 +2,10 @@ import { type ActionModule, actionModule } from '@deploy-actions/action-kit';
 
 /** Every action by name. Definition and code are chunks of their own: a step loads only what it needs. */
 export const actions: Record<string, ActionModule> = {
+  'check-config': actionModule(
+    () => import('./check-config/definition.ts'),
+    () => import('./check-config/run.ts'),
+  ),
   'health-check': actionModule(
     () => import('./health-check/definition.ts'),
     () => import('./health-check/run.ts'),
@@ -29,5 +33,9 @@ export const actions: Record<string, ActionModule> = {
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),
+  ),
+  releases: actionModule(
+    () => import('./releases/definition.ts'),
+    () => import('./releases/run.ts'),
   ),
 };

@@ -41,6 +41,7 @@ async function withTool(tool: Tool, ...args: string[]): Promise<string[]> {
 
 const checks: Record<string, Check> = {
   types: program('tsc', '--noEmit', '-p', '.'),
+  'types in the browser': program('tsc', '--noEmit', '-p', 'test/pages/browser'),
   lint: program('oxlint', '--type-aware', '--deny-warnings', '--format', 'unix'),
   format: program('prettier', '--check', '--log-level', 'warn', '.'),
   generated: async () =>

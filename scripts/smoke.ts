@@ -16,6 +16,8 @@ function loadingProblems({ text }: EndedStep): string[] {
   ].filter((found) => found !== '');
 }
 
+const unknownInput = 'no-such-input';
+
 /** What of its inputs an action names when it gets none. */
 function needsInput(definition: ActionDefinition): boolean {
   return (
@@ -25,7 +27,9 @@ function needsInput(definition: ActionDefinition): boolean {
 }
 
 function refusalProblems(definition: ActionDefinition, ended: EndedStep): string[] {
-  const named = Object.keys(definition.inputs).some((name) => ended.text.includes(`- ${name}: `));
+  const named = [...Object.keys(definition.inputs), unknownInput].some((name) =>
+    ended.text.includes(`- ${name}: `),
+  );
   const missing = Object.keys({ ...definition.outputs, result: 1, 'reason-code': 1, report: 1 }).filter(
     (name) => !ended.outputs.has(name),
   );
@@ -55,7 +59,7 @@ function checksOf(dist: string, definition: ActionDefinition): Check[] {
     {
       name: `${definition.name}/main.mjs, unknown input`,
       file: main,
-      inputs: { 'no-such-input': 'x' },
+      inputs: { [unknownInput]: 'x' },
       problems: refused,
     },
   ];

@@ -1,10 +1,13 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkLedger,
   checkLinuxHost,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  ledgerInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -17,11 +20,12 @@ export const definition = defineAction({
   icon: 'repeat',
   color: 'blue',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
     ...githubInputs,
     watch: {
       kind: 'duration',
@@ -32,5 +36,10 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkLinuxHost(inputs)],
+  check: (inputs) => [
+    ...checkTarget(inputs),
+    ...checkLinuxHost(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
+  ],
 });

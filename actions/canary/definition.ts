@@ -1,11 +1,14 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
   checkLimits,
+  checkLedger,
   checkLinuxHost,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  ledgerInputs,
   limitInputs,
   linuxHostInputs,
   targetInputs,
@@ -32,11 +35,12 @@ export const definition = defineAction({
   icon: 'trending-up',
   color: 'yellow',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...linuxHostInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
     ...githubInputs,
     ...limitInputs,
     weights: {
@@ -64,6 +68,8 @@ export const definition = defineAction({
   check: (inputs) => [
     ...checkTarget(inputs),
     ...checkLinuxHost(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
     ...checkLimits(inputs),
     ...checkWeights(inputs.weights),
   ],

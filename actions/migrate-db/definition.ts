@@ -1,4 +1,5 @@
 import { defineAction } from '@deploy-actions/action-kit';
+import { githubInputs } from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'migrate-db',
@@ -8,7 +9,7 @@ export const definition = defineAction({
   icon: 'database',
   color: 'purple',
   mutates: true,
-  permissions: {},
+  permissions: { checks: 'write', 'pull-requests': 'write', 'security-events': 'write' },
   inputs: {
     environment: {
       kind: 'string',
@@ -130,9 +131,17 @@ export const definition = defineAction({
       default: '30m',
       config: 'database.timeout',
     },
+    sarif: {
+      kind: 'boolean',
+      description: 'Whether what the check of the plan finds goes to code scanning, too.',
+      default: 'false',
+      config: 'database.sarif',
+    },
+    ...githubInputs,
     'dry-run': {
       kind: 'boolean',
-      description: 'Prints the plan with its SQL and findings, and writes nothing.',
+      description:
+        'Prints the plan with its SQL and findings, in a comment of the pull request too, and migrates nothing.',
       default: 'false',
     },
   },

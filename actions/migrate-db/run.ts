@@ -1,5 +1,11 @@
-import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
 import { readFile } from 'node:fs/promises';
+import {
+  type Context,
+  createSummary,
+  escapeMarkdown,
+  type InputValues,
+  type Outcome,
+} from '@deploy-actions/action-kit';
 import {
   DeployError,
   formatDuration,
@@ -7,6 +13,7 @@ import {
   parseEnvironmentLines,
   secretsOf,
 } from '@deploy-actions/core';
+import { gate, repositoryPath } from '@deploy-actions/findings';
 import {
   backUp,
   type Backup,
@@ -18,7 +25,9 @@ import {
   type Migrator,
   type Plan,
 } from '@deploy-actions/migrations';
+import { openReporting, publishFindings } from '@deploy-actions/publish';
 import type { definition } from './definition.ts';
+import { asFindings, fileFrom, targetOf } from './findings.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -83,13 +92,14 @@ function describeFinding(finding: Finding): string {
   return `${place(finding)} ${finding.severity} ${finding.rule}: ${finding.message} ${finding.remedy}`;
 }
 
-function summarizePlan(context: Context, plan: Plan, findings: Finding[], states?: MigrationState[]): void {
-  const { summary } = context;
+/** The plan in Markdown: what each migration does and how far it is, its SQL, the way back, the backup. */
+function describePlan({ plan, states, backup }: Known & { plan: Plan }): string {
+  const summary = createSummary();
   const { host, port, name } = plan.database;
   summary.paragraph(escapeMarkdown(`Database ${name} at ${host}:${port}, plan ${plan.hash}`));
   if (plan.migrations.length === 0) {
     summary.paragraph('Every migration is applied.');
-    return;
+    return summary.text();
   }
   summary.table(
     ['Migration', 'In a transaction', 'Way back', 'What it does', 'State'],
@@ -98,22 +108,10 @@ function summarizePlan(context: Context, plan: Plan, findings: Finding[], states
       migration.atomic ? 'yes' : 'no',
       migration.reversible ? 'yes' : '**no**',
       migration.operations.map((operation) => escapeMarkdown(operation.description)).join('<br>'),
-      states?.find((state) => state.app === migration.app && state.name === migration.name)?.state ??
+      states.find((state) => state.app === migration.app && state.name === migration.name)?.state ??
         'not-applied',
     ]),
   );
-  if (findings.length > 0) {
-    summary.heading('Findings', 3);
-    summary.table(
-      ['Severity', 'Where', 'What', 'Instead'],
-      findings.map((finding) => [
-        finding.severity,
-        escapeMarkdown(place(finding)),
-        escapeMarkdown(finding.message),
-        escapeMarkdown(finding.remedy),
-      ]),
-    );
-  }
   for (const migration of plan.migrations) {
     summary.details(`SQL of ${migration.app}.${migration.name}`, migration.sql ?? migration.sqlProblem ?? '');
   }
@@ -121,6 +119,47 @@ function summarizePlan(context: Context, plan: Plan, findings: Finding[], states
     plan.reverse.possible
       ? `Way back: ${plan.reverse.steps.map((step) => `\`migrate ${step.app} ${step.name}\``).join(', then ')}`
       : `No way back: ${plan.reverse.reasons.map(escapeMarkdown).join('; ')}`,
+  );
+  if (backup !== undefined) {
+    const { file, bytes, tables, verified, sha256 } = backup;
+    summary.table(
+      ['Backup', 'Bytes', 'Tables', 'Verified by', 'SHA-256'],
+      [[escapeMarkdown(file), String(bytes), String(tables.length), verified, sha256]],
+    );
+  }
+  return summary.text();
+}
+
+/**
+ * Tells the summary of the plan, and GitHub of what its check found: last of all, so that no migration waits for it. As
+ * a phase of a pipeline it leaves the comment to that.
+ */
+async function report(inputs: Inputs, context: Context, known: Known): Promise<void> {
+  const { plan } = known;
+  if (plan === undefined) return;
+  const more = describePlan({ ...known, plan });
+  const reporting = openReporting(context, inputs['github-token']);
+  const { pullRequest } = reporting;
+  if (known.findings.length === 0 && pullRequest === undefined && !inputs.sarif) {
+    context.summary.paragraph(more);
+    return;
+  }
+  const { environment } = inputs;
+  const findings = asFindings(plan, known.findings, {
+    workspace: context.facts.workspace,
+    directory: inputs.directory,
+  });
+  await publishFindings(
+    { ...reporting, pullRequest: context.deployment === undefined ? pullRequest : undefined },
+    context,
+    {
+      purpose: `migrate-db-${environment}`,
+      title: `Database migration for ${environment}`,
+      findings,
+      verdict: gate(findings, inputs['on-unsafe'] === 'fail' ? { critical: 0, high: 0 } : {}),
+      more,
+      ...(inputs.sarif ? { sarif: { tool: 'migrate-db', targets: [targetOf(plan)] } } : {}),
+    },
   );
 }
 
@@ -201,21 +240,24 @@ async function migrate(
   environment: Record<string, string>,
   known: Known,
 ): Promise<Outcome<Outputs>> {
-  const { log, signal, summary } = context;
+  const { log, signal } = context;
   const plan = await log.group('Plan', () => migrator.plan(signal, targetsOf(inputs)));
   const findings = migrator.lint(plan);
   Object.assign(known, { plan, findings });
   const count = plan.migrations.length;
   for (const { app, name } of plan.migrations) log.info(`  ${app}.${name}`);
-  for (const finding of findings) log.warning(describeFinding(finding));
+  for (const finding of findings) {
+    // What has a place in the repository gets an annotation there.
+    const file = fileFrom(finding, { workspace: context.facts.workspace, directory: inputs.directory });
+    const placed = file !== null && repositoryPath(file) !== null;
+    (placed ? log.info : log.warning)(describeFinding(finding));
+  }
 
   const refusal = refusalOf(inputs, plan, findings);
   if (refusal !== undefined && !inputs['dry-run']) {
-    summarizePlan(context, plan, findings);
     return outcomeOf(known, refusal);
   }
   if (inputs['dry-run']) {
-    summarizePlan(context, plan, findings);
     const verdict = refusal === undefined ? '' : ` It would be refused: ${refusal.message}`;
     return outcomeOf(known, {
       result: 'planned',
@@ -225,7 +267,6 @@ async function migrate(
   }
   if (count === 0) {
     await migrator.verify(plan, signal);
-    summarizePlan(context, plan, findings);
     return outcomeOf(known, {
       result: 'unchanged',
       reasonCode: 'already_current',
@@ -255,14 +296,6 @@ async function migrate(
   );
   known.states = applied.states;
   await migrator.verify(plan, signal);
-  summarizePlan(context, plan, findings, applied.states);
-  if (known.backup !== undefined) {
-    const { file, bytes, tables, verified, sha256 } = known.backup;
-    summary.table(
-      ['Backup', 'Bytes', 'Tables', 'Verified by', 'SHA-256'],
-      [[escapeMarkdown(file), String(bytes), String(tables.length), verified, sha256]],
-    );
-  }
   const backup = known.backup === undefined ? '' : `; the backup is ${known.backup.file}`;
   return outcomeOf(known, {
     result: 'succeeded',
@@ -271,17 +304,18 @@ async function migrate(
   });
 }
 
-export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
-  const environment = await applicationEnvironment(inputs, context);
-  for (const secret of secretsOf(environment)) context.mask(secret);
+async function migrateOrSayHowFar(
+  inputs: Inputs,
+  context: Context,
+  environment: Record<string, string>,
+  known: Known,
+): Promise<Outcome<Outputs>> {
   const migrator = openMigrator(inputs, context, environment);
-  const known: Known = { findings: [], states: [] };
   try {
     return await migrate(inputs, context, migrator, environment, known);
   } catch (thrown) {
     if (!(thrown instanceof MigrationError)) throw thrown;
     known.states = thrown.states;
-    if (known.plan !== undefined) summarizePlan(context, known.plan, known.findings, known.states);
     for (const { app, name, state, detail } of known.states) {
       context.log.info(`  ${app}.${name}: ${state}${detail === undefined ? '' : ` (${detail})`}`);
     }
@@ -298,4 +332,13 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   } finally {
     await migrator.close();
   }
+}
+
+export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
+  const environment = await applicationEnvironment(inputs, context);
+  for (const secret of secretsOf(environment)) context.mask(secret);
+  const known: Known = { findings: [], states: [] };
+  const outcome = await migrateOrSayHowFar(inputs, context, environment, known);
+  await report(inputs, context, known);
+  return outcome;
 }

@@ -1,5 +1,13 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkTarget, deliveryInputs, deliveryOutputs, githubInputs, targetInputs } from '@deploy-actions/targets';
+import {
+  checkLedger,
+  checkTarget,
+  deliveryInputs,
+  deliveryOutputs,
+  githubInputs,
+  ledgerInputs,
+  targetInputs,
+} from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'rollback',
@@ -9,10 +17,11 @@ export const definition = defineAction({
   icon: 'rotate-ccw',
   color: 'orange',
   mutates: true,
-  permissions: {},
+  permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
     ...deliveryInputs,
+    ...ledgerInputs,
     ...githubInputs,
     version: {
       kind: 'string',
@@ -31,5 +40,5 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => checkTarget(inputs),
+  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
 });

@@ -1,5 +1,6 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
 import { digestOf } from '@deploy-actions/core';
+import { releaseFactsOf } from '@deploy-actions/ledger';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   type HistoryEntry,
@@ -52,9 +53,13 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
       ? origin.release
       : await choose(target, history, serving?.release ?? null, inputs.version);
   context.log.info(`Going back to ${release.version}.`);
+  const revision = digestOf(release);
+  const entry = history.findLast((known) => known.revision === revision && known.strategy !== 'rollback');
   return runDelivery(context, {
     target,
     inputs,
+    // Its commit and images are those that it was released with, not those of this run.
+    known: entry === undefined ? { sha: '', images: {} } : releaseFactsOf(entry.facts),
     wanted: { strategy: 'rollback', release, weights: [100], keepPrevious: inputs['keep-previous'] },
     windows: [],
     hold: holdWhileReady(target.platform, inputs.watch, context.log),

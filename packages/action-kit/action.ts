@@ -11,6 +11,11 @@ export interface AnnotationPlace {
   title: string;
 }
 
+/** Tells how far a deployment is, in words; waits for nothing. */
+export interface DeploymentProgress {
+  phase(description: string): void;
+}
+
 /** All that an action may touch of the runner. */
 export interface Context {
   facts: RunFacts;
@@ -31,6 +36,10 @@ export interface Context {
   /** Handed to the post step. Names and identifiers, never secrets. */
   remember(name: string, value: string): void;
   recall(name: string): string;
+  /**
+   * Given to an action that runs as a phase of another one: that one made the deployment, ends it, and posts the plan.
+   */
+  deployment?: DeploymentProgress;
 }
 
 export interface ActionCode<I extends InputSpecs, O extends OutputSpecs> {

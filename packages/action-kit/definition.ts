@@ -100,6 +100,8 @@ export interface Problem {
   input: string;
   /** As the user wrote it; absent for secrets and for what is missing. */
   value?: string;
+  /** Where in deploy.yml it is said; absent when the step or nobody said it. */
+  from?: string;
   /** What is wrong, and what is allowed. */
   message: string;
 }

@@ -1,7 +1,7 @@
 import type { Json } from '@deploy-actions/core';
 import { describe, expect, it } from 'vitest';
 import { defineAction, type InputSpecs } from './definition.ts';
-import { describeProblem, nearest, readInputs } from './inputs.ts';
+import { describeProblem, readInputs } from './inputs.ts';
 
 function action<const I extends InputSpecs>(inputs: I) {
   return defineAction({
@@ -114,7 +114,8 @@ describe('values of deploy.yml', () => {
     expect(problems).toEqual([
       expect.objectContaining({
         input: path,
-        message: expect.stringMatching(/^(?=.*deploy\.yml)(?=.*allowed)/),
+        from: `.github/deploy.yml ${path}`,
+        message: expect.stringContaining('allowed'),
       }),
     ]);
   });
@@ -164,6 +165,27 @@ describe('problems', () => {
   });
 });
 
+describe('where deploy.yml says it', () => {
+  it('is named in a problem', async () => {
+    const definition = action({ time: { kind: 'duration', description: '', config: 'watch' } });
+    const result = await read(definition, { config: { watch: '5x' } });
+    expect(result.ok ? [] : result.problems.map(describeProblem)).toEqual([
+      expect.stringMatching(/^time \(from \.github\/deploy\.yml watch\): "5x" is not a duration; allowed is/),
+    ]);
+  });
+
+  it('is not asked for by an action that reads nothing of it', async () => {
+    const definition = action({ time: { kind: 'duration', description: '' } });
+    const result = await readInputs(definition, {
+      environment: {},
+      workspace: '/workspace',
+      config: () => Promise.reject(new Error('deploy.yml is broken')),
+      mask: () => {},
+    });
+    expect(result).toEqual({ ok: true, inputs: {} });
+  });
+});
+
 describe('secrets', () => {
   it('are masked before anything else is looked at, even when the run is refused', async () => {
     const masked: string[] = [];
@@ -184,13 +206,4 @@ describe('secrets', () => {
     expect(masked).toEqual(['hunter2']);
     expect(JSON.stringify(result)).not.toContain('hunter2');
   });
-});
-
-describe('nearest', () => {
-  it.each([
-    ['wieghts', 'weights'],
-    ['environmnt', 'environment'],
-    ['dryrun', 'dry-run'],
-    ['banana', undefined],
-  ])('%s → %s', (name, meant) => expect(nearest(name, ['weights', 'environment', 'dry-run'])).toBe(meant));
 });

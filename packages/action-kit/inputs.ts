@@ -1,4 +1,4 @@
-import { isRecord, type Json } from '@deploy-actions/core';
+import { isRecord, type Json, nearest } from '@deploy-actions/core';
 import type { ActionDefinition, InputSpec, InputSpecs, InputValues, Problem } from './definition.ts';
 import { parseValue } from './values.ts';
 
@@ -94,27 +94,6 @@ export interface InputSources {
 export type InputsRead<I extends InputSpecs> =
   { ok: true; inputs: InputValues<I> } | { ok: false; problems: Problem[] };
 
-/** The levenshtein distance, to say «did you mean». */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(substitution, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
-}
-
-export function nearest(name: string, known: string[]): string | undefined {
-  const [best] = known
-    .map((candidate) => ({ candidate, score: distance(name, candidate) }))
-    .toSorted((a, b) => a.score - b.score);
-  return best !== undefined && best.score <= Math.max(2, name.length / 3) ? best.candidate : undefined;
-}
-
 /** A typo in an input is the likeliest mistake, and the runner only warns about it. */
 function unknownInputs(specs: InputSpecs, environment: NodeJS.ProcessEnv): Problem[] {
   const known = Object.keys(specs);
@@ -166,7 +145,9 @@ export async function readInputs<I extends InputSpecs>(
   for (const [name, spec] of Object.entries<InputSpec>(definition.inputs)) {
     if (spec.kind === 'secret' && given(name) !== '') sources.mask(given(name));
   }
-  const lookup = await sources.config(given);
+  // Who reads nothing of deploy.yml is not stopped by a mistake in it.
+  const readsConfig = Object.values<InputSpec>(definition.inputs).some((spec) => spec.config !== undefined);
+  const lookup: ConfigLookup = readsConfig ? await sources.config(given) : () => undefined;
 
   for (const [name, spec] of Object.entries<InputSpec>(definition.inputs)) {
     const input = given(name);
@@ -176,13 +157,14 @@ export async function readInputs<I extends InputSpecs>(
       problems.push({
         input: name,
         ...shown(spec, JSON.stringify(configured.value)),
-        message: `is not allowed (from ${configured.where}); allowed is ${allowedInConfig(spec)}.`,
+        from: configured.where,
+        message: `is not allowed; allowed is ${allowedInConfig(spec)}.`,
       });
       failed.add(name);
       continue;
     }
     const text = input !== '' ? input : (said ?? spec.default ?? '');
-    const from = configured === undefined ? '' : ` (from ${configured.where})`;
+    const from = configured === undefined ? {} : { from: configured.where };
     if (text.trim() === '') {
       if (spec.required === true) {
         const example = spec.example === undefined ? '' : `, for example \`${name}: ${spec.example}\``;
@@ -197,7 +179,7 @@ export async function readInputs<I extends InputSpecs>(
     }
     const parsed = await parseValue(spec, text.trim(), sources.workspace);
     if ('problem' in parsed) {
-      problems.push({ input: name, ...shown(spec, text.trim()), message: `${parsed.problem}${from}.` });
+      problems.push({ input: name, ...shown(spec, text.trim()), ...from, message: `${parsed.problem}.` });
       failed.add(name);
     } else {
       values[name] = parsed.value;
@@ -209,7 +191,8 @@ export async function readInputs<I extends InputSpecs>(
   return problems.length > 0 ? { ok: false, problems } : { ok: true, inputs: values as InputValues<I> };
 }
 
-/** One line a problem: `weights: "20,x" is not allowed; allowed is …`. */
-export function describeProblem(found: Problem): string {
-  return `${found.input}: ${found.value === undefined ? '' : `${JSON.stringify(found.value)} `}${found.message}`;
+/** One line a problem: `weights (from .github/deploy.yml:4:12 canary.weights): "20,x" is not allowed; allowed is …`. */
+export function describeProblem({ input, value, from, message }: Problem): string {
+  const source = from === undefined ? '' : ` (from ${from})`;
+  return `${input}${source}: ${value === undefined ? '' : `${JSON.stringify(value)} `}${message}`;
 }

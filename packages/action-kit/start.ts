@@ -43,7 +43,9 @@ function refusal(problems: Problem[]): Outcome {
 /** What became of an error that an action did not turn into an outcome itself. */
 export function outcomeOfError(thrown: unknown): Outcome {
   if (thrown instanceof DeployError) {
-    const refused = ['invalid_input', 'invalid_config', 'unsupported'].includes(thrown.reasonCode);
+    const refused = ['invalid_input', 'invalid_config', 'unsupported', 'environment_frozen'].includes(
+      thrown.reasonCode,
+    );
     return {
       result: thrown.reasonCode === 'cancelled' ? 'cancelled' : refused ? 'refused' : 'failed',
       reasonCode: thrown.reasonCode,

@@ -118,3 +118,15 @@ it('shows the title of a folded part as it is', () => {
   summary.details('SQL of auth.0001_initial <b>', 'x');
   expect(summary.text()).toContain('<summary>SQL of auth.0001_initial &lt;b&gt;</summary>');
 });
+
+describe('a table', () => {
+  it('lets long words break, but for links and code', () => {
+    const digest = '0123456789abcdef'.repeat(2);
+    const summary = createSummary();
+    summary.table(['Name'], [[digest], [`[run](https://example.org/${digest})`], [`\`${digest}\``]]);
+    const [, , plain, link, code] = summary.text().split('\n');
+    expect(plain).toBe('| 0123456789abcdef<wbr>0123456789abcdef |');
+    expect(link).not.toContain('<wbr>');
+    expect(code).not.toContain('<wbr>');
+  });
+});

@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { escapeHtml, escapeMarkdown } from '@deploy-actions/core';
+import { breakable, cutMarkdown, escapeHtml, escapeMarkdown } from '@deploy-actions/core';
 
 export { escapeMarkdown };
 
@@ -28,6 +28,11 @@ export function codeBlock(text: string, language = ''): string {
   return `${fence}${language}\n${text.replace(/\n?$/, '\n')}${fence}`;
 }
 
+/** Cells with links or code stay as they are. */
+function narrow(cell: string): string {
+  return /\]\(|(?<!\\)`|<a /.test(cell) ? cell : breakable(cell);
+}
+
 export function createSummary(): Summary {
   const pieces: string[] = [];
   const add = (piece: string) => {
@@ -37,7 +42,11 @@ export function createSummary(): Summary {
     heading: (text, level = 2) => add(`${'#'.repeat(level)} ${text}`),
     paragraph: add,
     table: (header, rows) =>
-      add([header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')),
+      add(
+        [header, header.map(() => '---'), ...rows.map((cells) => cells.map(narrow))]
+          .map((cells) => `| ${cells.join(' | ')} |`)
+          .join('\n'),
+      ),
     list: (items) => add(items.map((item) => `- ${item}`).join('\n')),
     chart: (mermaid) => add(codeBlock(mermaid, 'mermaid')),
     details: (title, text) =>
@@ -47,35 +56,9 @@ export function createSummary(): Summary {
   };
 }
 
-/** What closes the code blocks and folded parts that a cut left open. */
-function closing(markdown: string): string {
-  let fence: string | undefined;
-  let folded = 0;
-  for (const line of markdown.split('\n')) {
-    const run = /^`{3,}/.exec(line)?.[0];
-    if (fence !== undefined) {
-      if (line === fence) fence = undefined;
-    } else if (run !== undefined) fence = run;
-    else if (line.startsWith('<details>')) folded += 1;
-    else if (line.startsWith('</details>')) folded -= 1;
-  }
-  return `${fence === undefined ? '' : `${fence}\n`}${'\n</details>\n'.repeat(Math.max(0, folded))}`;
-}
-
 /** Cuts at a line's end so that it stays within `limit` bytes, and says that it was cut. */
 export function withinLimit(markdown: string, limit: number): string {
-  const bytes = Buffer.from(markdown);
-  if (bytes.length <= limit) return markdown;
-  let room = limit - Buffer.byteLength(cutNotice);
-  while (room > 0) {
-    const end = bytes.lastIndexOf('\n', room - 1) + 1;
-    const kept = bytes.toString('utf8', 0, end);
-    const cut = `${kept}${closing(kept)}${cutNotice}`;
-    const over = Buffer.byteLength(cut) - limit;
-    if (over <= 0) return cut;
-    room = end - over;
-  }
-  return '';
+  return cutMarkdown(markdown, limit, cutNotice);
 }
 
 /**

@@ -3,6 +3,7 @@ export * from './environment.ts';
 export * from './errors.ts';
 export * from './json.ts';
 export * from './markdown.ts';
+export * from './nearest.ts';
 export * from './process.ts';
 export * from './progress.ts';
 export * from './reason-codes.ts';

@@ -37,5 +37,5 @@ it('reads JSON as YAML, which it is', async () => {
     }),
   );
   expect(await parseYaml('# nothing\n')).toBeNull();
-  await expect(parseYaml('a: 1\n---\na: 2\n')).rejects.toThrow('2 documents');
+  await expect(parseYaml('a: 1\n---\na: 2\n')).rejects.toThrow('3:1: a second document');
 });

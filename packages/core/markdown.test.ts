@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { escapeMarkdown, inertMarkdown, printable } from './markdown.ts';
+import { breakable, escapeMarkdown, inertMarkdown, printable } from './markdown.ts';
 
 describe('inert text', () => {
   it.each([
@@ -34,6 +34,56 @@ describe('printable text', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('a', '\n', '\t', 'é', '😀', '漢') }), (text) => {
         expect(printable(text)).toBe(text);
+      }),
+    );
+  });
+});
+
+describe('breakable text', () => {
+  it.each([
+    ['short words stay as they are', 'short words stay as they are'],
+    ['apps/tickets/migrations/0007.py', 'apps/tickets/<wbr>migrations/<wbr>0007.py'],
+    ['0123456789abcdef0123456789abcdef', '0123456789abcdef<wbr>0123456789abcdef'],
+    ['@acme/very_long_name_of_it', '\\@&#8203;acme/very\\_<wbr>long\\_name\\_of\\_it'],
+    [
+      '漢字仮名交じり文の長い説明がここに入ります。漢字仮名',
+      '漢字仮名交じり文の長い説明がここに入ります。漢字仮名',
+    ],
+  ])('of %j is %s', (text, broken) => {
+    expect(breakable(inertMarkdown(text))).toBe(broken);
+  });
+
+  it('leaves an address whole, of which GitHub makes a link', () => {
+    const address = 'see https://helpdesk.example.com/health/of/everything/there/is.';
+    expect(breakable(escapeMarkdown(address))).toBe(address);
+  });
+
+  it('says the same, and cuts no escape, reference or tag in two', () => {
+    const unit = fc.constantFrom(
+      'a',
+      'b',
+      '/',
+      '_',
+      '&',
+      '<',
+      '@',
+      '|',
+      '\\',
+      '$',
+      '\n',
+      ' ',
+      '😀',
+      'é',
+      '://',
+      '\u200d',
+    );
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 80 }), (text) => {
+        for (const escaped of [escapeMarkdown(text), inertMarkdown(text)]) {
+          const broken = breakable(escaped);
+          expect(broken.replaceAll('<wbr>', '')).toBe(escaped);
+          expect(broken).not.toMatch(/(?<!\\)(?:\\\\)*\\<wbr>|&[#\w]*<wbr>|<wbr>[#\w]*;/);
+        }
       }),
     );
   });

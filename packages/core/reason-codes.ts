@@ -15,6 +15,7 @@ export const reasonCodes = {
   unreachable: 'A host, socket or API could not be reached.',
   lock_held: 'Another run holds the lease of this environment.',
   lock_lost: 'The lease was taken over by another run; this run wrote nothing after that.',
+  environment_frozen: 'The environment is frozen; nothing was written.',
   state_conflict: 'What is there changed while it was being read, and the intent no longer held.',
   state_too_new: 'The state was written by a newer version of the suite.',
   state_corrupt: 'The stored state cannot be read.',

@@ -34,13 +34,20 @@ describe('the comment', () => {
         '',
         'Within the limits.',
         '',
-        '| Severity | Finding | Subject | Fixed in | Where |',
-        '| --- | --- | --- | --- | --- |',
-        '| high, new | drop-column: customer.email is dropped: old code still reads it. |  |  | shop/migrations/0042.py:14 |',
-        '| medium | [CVE-2019-1549](<https://avd.aquasec.com/nvd/cve-2019-1549>): libssl1.1 1.1.1c-r0 discloses information after fork(). | libssl1.1 1.1.1c-r0 | 1.1.1d-r0 | image ghcr.io/acme/backend:1.4.2 |',
+        '| Severity | Finding | Where |',
+        '| --- | --- | --- |',
+        '| high, new | drop-column: customer.email is dropped: old code still reads it. | shop/migrations/<wbr>0042.py:14 |',
+        '| medium | [CVE-2019-1549](<https://avd.aquasec.com/nvd/cve-2019-1549>): libssl1.1 1.1.1c-r0 discloses information after fork().<br>libssl1.1 1.1.1c-r0, fixed in 1.1.1d-r0 | image ghcr.io/<wbr>acme/backend:1.4.2 |',
         '',
       ].join('\n'),
     );
+  });
+
+  it('names an image by as much of its digest as people compare', () => {
+    const digest = '0123456789abcdef'.repeat(4);
+    const target = { kind: 'image', name: 'ghcr.io/acme/backend', version: `sha256:${digest}` } as const;
+    const { body } = writeComment(identify([draft({ target })]), options);
+    expect(body.replaceAll('<wbr>', '')).toContain('@&#8203;sha256:0123456789ab… |');
   });
 
   it('folds what is beyond the first', () => {
@@ -72,7 +79,7 @@ describe('the comment', () => {
   it('is whole at 65,536 characters and cut at one more', () => {
     const found = identify(
       Array.from({ length: 300 }, (_, index) =>
-        draft({ message: 'm'.repeat(90), subject: null, context: String(index), severity: 'low' }),
+        draft({ message: 'é'.repeat(90), subject: null, context: String(index), severity: 'low' }),
       ),
     );
     const spare = commentLimit - writeComment(found, options).body.length;
@@ -82,13 +89,13 @@ describe('the comment', () => {
     const filled = found.map((finding) => {
       const more = Math.min(210, left);
       left -= more;
-      return { ...finding, message: 'm'.repeat(90 + more) };
+      return { ...finding, message: 'é'.repeat(90 + more) };
     });
     const whole = writeComment(filled, options);
     expect(left).toBe(0);
     expect(whole.body.length).toBe(commentLimit);
     expect(whole.cut.count).toBe(0);
-    const over = filled.with(-1, { ...filled.at(-1)!, message: `${filled.at(-1)!.message}m` });
+    const over = filled.with(-1, { ...filled.at(-1)!, message: `${filled.at(-1)!.message}é` });
     const cut = writeComment(over, options);
     expect(cut.body.length).toBeLessThanOrEqual(commentLimit);
     expect(cut.cut.count).toBeGreaterThan(0);
@@ -99,16 +106,28 @@ describe('the comment', () => {
     fc.assert(
       fc.property(anyFindings, fc.string({ unit: fc.constantFrom(...hostile) }), (findings, title) => {
         const { body } = writeComment(findings, { ...options, title, message: title });
-        const withSubject = findings.some(({ subject }) => subject !== null);
         const rows = rowsOf(body);
         expect(rows).toHaveLength(findings.length);
-        for (const row of rows) expect(row).toHaveLength(withSubject ? 5 : 3);
+        for (const row of rows) expect(row).toHaveLength(3);
         const marker = commentMarker(options.purpose);
         expect(body.split('<!--')).toHaveLength(2);
         const html = marked.parse(body.slice(marker.length), { async: false, gfm: true });
         const tags = new Set(Array.from(html.matchAll(/<\/?([a-z]\w*)/g), ([, tag]) => tag));
         for (const tag of tags) {
-          expect(['h3', 'p', 'br', 'span', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'a']).toContain(tag);
+          expect([
+            'h3',
+            'p',
+            'br',
+            'span',
+            'table',
+            'thead',
+            'tbody',
+            'tr',
+            'th',
+            'td',
+            'a',
+            'wbr',
+          ]).toContain(tag);
         }
         for (const [, href] of html.matchAll(/href="([^"]*)"/g)) {
           expect(findings.map(({ rule }) => rule.link?.replaceAll('&', '&amp;'))).toContain(href);

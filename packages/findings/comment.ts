@@ -1,4 +1,4 @@
-import { DeployError, inertMarkdown } from '@deploy-actions/core';
+import { breakable, DeployError, inertMarkdown } from '@deploy-actions/core';
 import { describeTarget, isWebAddress, repositoryPath, type Finding, type Rule } from './model.ts';
 import { bySeverity, cutAfter, describeCut, type Cut } from './order.ts';
 import { clip } from './text.ts';
@@ -46,7 +46,6 @@ export function commentMarker(purpose: string): string {
 export function writeComment(findings: readonly Finding[], options: CommentOptions): Comment {
   const { open = 20 } = options;
   const ordered = bySeverity(findings);
-  const withSubject = ordered.some(({ subject }) => subject !== null);
   const head = [
     commentMarker(options.purpose),
     `### ${cell(options.title, 200)}`,
@@ -56,7 +55,7 @@ export function writeComment(findings: readonly Finding[], options: CommentOptio
   ].join('\n');
   const rows: string[] = [];
   for (let room = commentLimit; room > 0 && rows.length < ordered.length;) {
-    const row = rowOf(ordered[rows.length]!, withSubject);
+    const row = rowOf(ordered[rows.length]!);
     rows.push(row);
     room -= row.length;
   }
@@ -64,14 +63,21 @@ export function writeComment(findings: readonly Finding[], options: CommentOptio
   const bodyOf = (kept: number) => {
     const notice = describeCut(cutAfter(ordered, kept), ordered.length);
     const shown = rows.slice(0, kept);
-    const header = tableHeader(withSubject);
     const folded = shown.slice(open);
     return [
       head,
-      ...(shown.length === 0 ? [] : [header, ...shown.slice(0, open), '']),
+      ...(shown.length === 0 ? [] : [tableHeader, ...shown.slice(0, open), '']),
       ...(folded.length === 0
         ? []
-        : [`<details><summary>${folded.length} more</summary>`, '', header, ...folded, '', '</details>', '']),
+        : [
+            `<details><summary>${folded.length} more</summary>`,
+            '',
+            tableHeader,
+            ...folded,
+            '',
+            '</details>',
+            '',
+          ]),
       ...(notice === '' ? [] : [`_${notice}_`, '']),
     ].join('\n');
   };
@@ -91,25 +97,26 @@ export function writeComment(findings: readonly Finding[], options: CommentOptio
   return { body: bodyOf(kept), cut, notice: describeCut(cut, ordered.length) };
 }
 
-function tableHeader(withSubject: boolean): string {
-  const names = ['Severity', 'Finding', ...(withSubject ? ['Subject', 'Fixed in'] : []), 'Where'];
-  return `| ${names.join(' | ')} |\n| ${names.map(() => '---').join(' | ')} |`;
-}
+/** Three columns, for a phone has no room for more. */
+const tableHeader = '| Severity | Finding | Where |\n| --- | --- | --- |';
 
-function rowOf(finding: Finding, withSubject: boolean): string {
-  const { rule, severity, subject, known } = finding;
+function rowOf(finding: Finding): string {
+  const { rule, severity, known } = finding;
+  const subject = subjectOf(finding);
   const cells = [
     known === false ? `${severity}, new` : severity,
-    `${linked(rule)}: ${cell(finding.message.trim() || rule.title, 300)}`,
-    ...(withSubject
-      ? [
-          cell(subject === null ? '' : `${subject.name} ${subject.version ?? ''}`.trim(), 150),
-          cell(subject?.fixedVersion ?? '', 100),
-        ]
-      : []),
+    `${linked(rule)}: ${cell(finding.message.trim() || rule.title, 300)}${subject === '' ? '' : `<br>${subject}`}`,
     cell(placeOf(finding), 250),
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+/** `libssl1.1 1.1.1c-r0, fixed in 1.1.1d-r0`. */
+function subjectOf({ subject }: Finding): string {
+  if (subject === null) return '';
+  const { name, version, fixedVersion } = subject;
+  const fixed = fixedVersion === null ? '' : `, fixed in ${cell(fixedVersion, 100)}`;
+  return `${cell(`${name} ${version ?? ''}`, 150)}${fixed}`;
 }
 
 function linked({ id, link }: Rule): string {
@@ -119,17 +126,18 @@ function linked({ id, link }: Rule): string {
   return `[${text.replaceAll('\\[', '&#91;').replaceAll('\\]', '&#93;')}](<${link}>)`;
 }
 
-/** The line in the repository where it can be told, else the target and the path in it. */
+/** The line in the repository where it can be told, else the target, its digest shortened, and the path in it. */
 function placeOf({ target, subject, location }: Finding): string {
   if (location !== null) {
     const line = location.startLine === null ? '' : `:${location.startLine}`;
     return `${repositoryPath(location.file) ?? location.file}${line}`;
   }
   const path = subject?.path ?? null;
-  return path === null ? describeTarget(target) : `${describeTarget(target)}, ${path}`;
+  const where = describeTarget(target).replace(/(@sha256:[0-9a-f]{12})[0-9a-f]{52}$/, '$1…');
+  return path === null ? where : `${where}, ${path}`;
 }
 
 /** One line, whatever the text: a table has no others. */
 function cell(text: string, limit: number): string {
-  return inertMarkdown(clip(text.trim(), limit));
+  return breakable(inertMarkdown(clip(text.trim(), limit)));
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '@deploy-actions/core';
 import { createOnce, type GitHub, type Id } from './client.ts';
 
 export interface DeploymentReport {
@@ -99,4 +100,68 @@ export async function writeDeploymentStatus(
       return data.find((one) => one.state === state && one.description === description);
     },
   );
+}
+
+/** How many of the latest deployments of an environment are looked at. */
+const recent = 100;
+
+async function recentOf(github: GitHub, environment: string) {
+  const { data } = await github.call(`GET ${route}`, { environment, per_page: recent }, { permission });
+  return data.map(({ id, sha, payload: given }) => {
+    const payload: unknown = typeof given === 'string' ? parsed(given) : given;
+    return { id: Number(id), sha, payload: isRecord(payload) ? payload : {} };
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The commit that a version was deployed to the environment from, as the latest deployment of it says; undefined when
+ * none of the recent ones does. Throws GitHubError.
+ */
+export async function findDeployedCommit(
+  github: GitHub,
+  environment: string,
+  version: string,
+): Promise<string | undefined> {
+  const deployments = await recentOf(github, environment);
+  return deployments.find(({ payload }) => payload['version'] === version)?.sha;
+}
+
+/** Of earlier deployments, at most so many are asked whether they still count as serving. */
+const asked = 10;
+
+/**
+ * Makes the earlier deployments of an environment inactive that still count as serving, where `success` of a later one
+ * does not: in production, and when none is left. `except` is the deployment that serves. Only those that this module
+ * made. Throws GitHubError.
+ */
+export async function retireDeployments(
+  github: GitHub,
+  {
+    environment,
+    except,
+    description,
+  }: { environment: string; except: number | undefined; description: string },
+): Promise<void> {
+  const own = (await recentOf(github, environment)).filter(
+    ({ id, payload }) => id !== except && (except === undefined || id < except) && 'key' in payload,
+  );
+  for (const { id } of own.slice(0, asked)) {
+    const { data } = await github.call(
+      `GET ${route}/{deployment_id}/statuses`,
+      { deployment_id: id, per_page: 1 },
+      { permission },
+    );
+    const state = data[0]?.state;
+    // Those before it were made inactive together with it or earlier.
+    if (state === 'inactive') return;
+    if (state === 'success') await writeDeploymentStatus(github, id, { state: 'inactive', description });
+  }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DeployError, isRecord } from '@deploy-actions/core';
-import type { StateStore, Stored } from '@deploy-actions/release-engine';
+import type { Pace, StateStore, Stored } from '@deploy-actions/release-engine';
 import type { GitHub } from './client.ts';
 import { GitHubError, hasStatus, isUnclear } from './errors.ts';
 
@@ -16,6 +16,13 @@ const writeAttempts = 12;
 const swapAttempts = 4;
 
 const permission = 'contents: write';
+
+/**
+ * A heartbeat is four calls and a poll is one, which does not count while nothing changes. At 2 minutes a heartbeat a
+ * holder spends 120 of the 1,000 calls that the token of a job has in an hour for the whole repository; a run that waits
+ * loads the state once after each. A holder whose run is known to be over is not waited for that long.
+ */
+const pace: Pace = { ttl: 360_000, poll: 15_000 };
 const nowhere = '0'.repeat(40);
 
 /** A document as it lies in the tree, `KEY.json`. */
@@ -59,6 +66,8 @@ export function createRefStore(github: GitHub, environment: string): StateStore 
   const location = `${ref} of ${owner}/${repo}`;
   let seen: { snapshot: Snapshot; etag: string } | undefined;
   let repositoryId: string | undefined;
+  /** Once it was there, it does not go away by itself. */
+  let wasThere = false;
 
   async function look(): Promise<Look> {
     let answer;
@@ -71,12 +80,23 @@ export function createRefStore(github: GitHub, environment: string): StateStore 
     } catch (thrown) {
       if (!hasStatus(thrown, 404) || !(thrown instanceof GitHubError)) throw thrown;
       await proveReadable();
-      seen = undefined;
+      if (wasThere) {
+        throw new DeployError(
+          'state_conflict',
+          `${location} was there, and GitHub does not find it any more.`,
+          {
+            remedy:
+              'Look whether somebody deleted it: with it went lease, journal and ledger. Then run this again.',
+            cause: thrown,
+          },
+        );
+      }
       return { head: nowhere, tree: undefined, files: new Map(), now: clockOf(thrown.failure.headers) };
     }
     const now = clockOf(answer.headers);
     if (answer.status === 304 && seen !== undefined) return { ...seen.snapshot, now };
     const head = answer.data.object.sha;
+    wasThere = true;
     const snapshot = seen?.snapshot.head === head ? seen.snapshot : await load(head);
     seen = { snapshot, etag: answer.headers['etag'] ?? '' };
     return { ...snapshot, now };
@@ -173,6 +193,7 @@ export function createRefStore(github: GitHub, environment: string): StateStore 
           { input: { repositoryId, refUpdates: [{ name: ref, beforeOid: from.head, afterOid: to }] } },
           { permission },
         );
+        wasThere = true;
         return true;
       } catch (thrown) {
         if (!isUnclear(thrown) && !isRefused(thrown)) throw thrown;
@@ -216,6 +237,7 @@ export function createRefStore(github: GitHub, environment: string): StateStore 
 
   return {
     location,
+    pace,
 
     read,
 

@@ -5,6 +5,8 @@ import { type CommentReport, type CommentResult, writeComment } from './comments
 import {
   createDeployment,
   type DeploymentReport,
+  findDeployedCommit,
+  retireDeployments,
   type StatusReport,
   writeDeploymentStatus,
 } from './deployments.ts';
@@ -14,9 +16,9 @@ import { type SarifReport, type SarifResult, uploadSarif } from './sarif.ts';
 export interface ReportsOptions {
   /**
    * With the patience `brief`, and a signal of its own: reports of a run that was cancelled are wanted too, for the few
-   * seconds that there are.
+   * seconds that there are. Undefined without a token: then everything goes to `instead`.
    */
-  github: GitHub;
+  github: GitHub | undefined;
   log: Log;
   /** Why the token is expected to be read-only (`readOnlyReason`); undefined when it is not. */
   readOnly: string | undefined;
@@ -32,8 +34,11 @@ export interface ReportsOptions {
 export interface DeploymentHandle {
   /** Undefined when it could not be created. Statuses of it are then left out. */
   readonly created: Promise<number | undefined>;
-  /** Sent in this order. Need not be awaited before the next phase begins; `done` waits for all. */
-  status(report: StatusReport): Promise<void>;
+  /**
+   * Sent in this order. Need not be awaited before the next phase begins; `done` waits for all. Answers whether it was
+   * written.
+   */
+  status(report: StatusReport): Promise<boolean>;
   done(): Promise<void>;
 }
 
@@ -42,7 +47,10 @@ export interface DeploymentHandle {
  * so nothing here throws. What reads or writes locks, ledger or freezes is no report, and throws: see refs.ts.
  */
 export interface Reports {
-  deployment(report: DeploymentReport): DeploymentHandle;
+  /** A new deployment, or with an id one that was made before. */
+  deployment(report: DeploymentReport | { id: number }): DeploymentHandle;
+  deployedCommit(environment: string, version: string): Promise<string | undefined>;
+  retireDeployments(which: Parameters<typeof retireDeployments>[1]): Promise<void>;
   check(report: CheckReport, id?: Id): Promise<CheckResult | undefined>;
   comment(report: CommentReport): Promise<CommentResult | undefined>;
   sarif(report: SarifReport): Promise<SarifResult | undefined>;
@@ -59,9 +67,10 @@ export function createReports(options: ReportsOptions): Reports {
     tell(message);
   };
 
-  async function attempt<T>(what: string, write: () => Promise<T>): Promise<T | undefined> {
+  async function attempt<T>(what: string, write: (github: GitHub) => Promise<T>): Promise<T | undefined> {
+    if (github === undefined) return undefined;
     try {
-      return await write();
+      return await write(github);
     } catch (thrown) {
       if (readOnly !== undefined && isMissingPermission(thrown)) {
         once(
@@ -83,17 +92,22 @@ export function createReports(options: ReportsOptions): Reports {
 
   return {
     deployment(report) {
-      const created = attempt('the deployment', () => createDeployment(github, clean(report)));
+      const created =
+        'id' in report
+          ? Promise.resolve(report.id)
+          : attempt('the deployment', (github) => createDeployment(github, clean(report)));
       let queue: Promise<unknown> = created;
       return {
         created,
         status(status) {
           const sent = queue.then(async () => {
             const id = await created;
-            if (id === undefined) return;
-            await attempt('the status of the deployment', () =>
-              writeDeploymentStatus(github, id, clean(status)),
-            );
+            if (id === undefined) return false;
+            const written = await attempt('the status of the deployment', async (github) => {
+              await writeDeploymentStatus(github, id, clean(status));
+              return true;
+            });
+            return written === true;
           });
           queue = sent;
           return sent;
@@ -106,7 +120,7 @@ export function createReports(options: ReportsOptions): Reports {
 
     async check(report, id) {
       const cleaned = clean(report);
-      const written = await attempt('the check', () => writeCheck(github, cleaned, id));
+      const written = await attempt('the check', (github) => writeCheck(github, cleaned, id));
       if (written === undefined) {
         const { title, summary, text = '', annotations } = cleaned;
         instead.annotate(annotations);
@@ -117,17 +131,23 @@ export function createReports(options: ReportsOptions): Reports {
 
     async comment(report) {
       const cleaned = clean(report);
-      const written = await attempt('the comment', () => writeComment(github, cleaned));
+      const written = await attempt('the comment', (github) => writeComment(github, cleaned));
       if (written === undefined) instead.summary(cleaned.body);
       return written;
     },
 
-    sarif: (report) => attempt('the analysis for code scanning', () => uploadSarif(github, report)),
+    sarif: (report) => attempt('the analysis for code scanning', (github) => uploadSarif(github, report)),
+
+    deployedCommit: (environment, version) =>
+      attempt('the deployment', (github) => findDeployedCommit(github, environment, version)),
+
+    retireDeployments: (which) =>
+      attempt('the status of earlier deployments', (github) => retireDeployments(github, clean(which))),
   };
 }
 
-/** Every text in it without secrets. */
-function redacted<T>(value: T, redact: (text: string) => string): T {
+/** A value with every text in it cleaned of secrets. */
+export function redacted<T>(value: T, redact: (text: string) => string): T {
   const walk = (inner: unknown): unknown => {
     if (typeof inner === 'string') return redact(inner);
     if (Array.isArray(inner)) return inner.map(walk);

@@ -1,49 +1,6 @@
-import type { Finding, Operation, Plan, PlannedMigration, Severity } from './port.ts';
+import type { Finding, Operation, Plan, PlannedMigration } from './port.ts';
+import { type Rule, rules } from './rules.ts';
 import { Reader, commaParts, contains, statementsOf, type Statement, type Token } from './sql.ts';
-
-/**
- * What the rules say. In a release with two live versions the old code runs on the new schema: `error` is what that
- * code does not survive, what loses data, or what blocks a table while it is in use.
- */
-const rules = {
-  'drop-table': ['error', 'Remove it from the code in one release and drop it in a later one.'],
-  'drop-column': ['error', 'Remove it from the code in one release and drop it in a later one.'],
-  'drop-database': ['error', 'Do not drop a database or schema in a migration.'],
-  rename: ['error', 'Add the new name, write both, backfill, and drop the old one in a later release.'],
-  'add-not-null': [
-    'error',
-    'Add it nullable, or with a default of the database (db_default), which Django keeps.',
-  ],
-  'set-not-null': [
-    'error',
-    'Add CHECK (… IS NOT NULL) NOT VALID, VALIDATE it in another migration, then set NOT NULL.',
-  ],
-  'change-type': [
-    'error',
-    'Add a new column, write both, backfill, and drop the old one in a later release.',
-  ],
-  'index-blocks': [
-    'error',
-    'Use AddIndexConcurrently or RemoveIndexConcurrently in a migration with atomic = False.',
-  ],
-  'constraint-blocks': [
-    'error',
-    'Build a unique index concurrently and add the constraint USING INDEX; add others NOT VALID and VALIDATE later.',
-  ],
-  'concurrently-in-transaction': ['error', 'Set atomic = False in the migration.'],
-  truncate: ['error', 'Empty a table outside of a release, after a backup.'],
-  cascade: ['error', 'Drop what depends on it by name, so that nothing else goes with it.'],
-  'irreversible-code': [
-    'warning',
-    'Give RunPython a reverse_code; RunPython.noop when nothing is to be undone.',
-  ],
-  'irreversible-sql': ['warning', 'Give RunSQL a reverse_sql; RunSQL.noop when nothing is to be undone.'],
-  irreversible: ['warning', 'Make the operation reversible, or be sure to have a backup.'],
-  'unknown-sql': ['warning', 'Apply what comes before it first, and plan again to see its SQL.'],
-  'invalid-index': ['warning', 'Drop it with DROP INDEX CONCURRENTLY and build it again.'],
-} as const satisfies Record<string, readonly [Severity, string]>;
-
-export type Rule = keyof typeof rules;
 
 /**
  * Findings of a plan, in its order. Tables that the plan itself makes are exempt: no live code knows them. What is
@@ -76,7 +33,7 @@ function finding(
   line: number | null,
   message: string,
 ): Finding {
-  const [severity, remedy] = rules[rule];
+  const { severity, remedy } = rules[rule];
   return { rule, severity, migration, message, remedy, location: { file, line } };
 }
 

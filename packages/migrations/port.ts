@@ -1,5 +1,6 @@
 import { DeployError, type ReasonCode } from '@deploy-actions/core';
 import type { Fence } from '@deploy-actions/release-engine';
+import type { Rule } from './rules.ts';
 
 /** Which database it is. Never holds a user or a password. */
 export interface DatabaseIdentity {
@@ -56,7 +57,7 @@ export type Severity = 'error' | 'warning';
 
 /** `error`: breaks one of two live versions, loses data or blocks the table; `warning`: should be known before. */
 export interface Finding {
-  rule: string;
+  rule: Rule;
   severity: Severity;
   /** `app.name` of the migration. */
   migration: string;

@@ -195,6 +195,105 @@ describe('a release that goes well', () => {
   });
 });
 
+describe('what is kept of a release', () => {
+  const facts = { sha: 'abc', images: { backend: 'x@sha256:1' } };
+  const judged = ({ weight }: { weight: number }) => ({
+    pass: weight < 100,
+    reason: { reasonCode: 'limit_exceeded' as const, message: 'errors', details: [] },
+    verdict: {
+      decision: weight < 100 ? ('pass' as const) : ('fail' as const),
+      words: [`at ${weight}`],
+      elapsed: 1,
+    },
+  });
+
+  it('is its facts, its verdicts and what was probed, in the one entry of the history', async () => {
+    const world = await serving();
+    const probe = { sent: 9, answered: 9, lost: 0, failed: 0, reasons: {}, slowest: 3 };
+    await release(
+      world,
+      { ...canary2, facts },
+      { hold: (at) => Promise.resolve(judged(at)), probed: () => Promise.resolve(probe) },
+    );
+    const history = await readHistory(openStore(world));
+    expect(history).toHaveLength(2);
+    expect(history[1]).toMatchObject({ result: 'taken-back', previous: '1', facts, probe });
+    expect(history[1]?.startedAt).toMatch(/^\d{4}-/);
+    expect(history[1]?.verdicts.map(({ weight, decision }) => `${weight} ${decision}`)).toEqual([
+      '20 pass',
+      '60 pass',
+      '100 fail',
+    ]);
+  });
+
+  it('is the same when the run is killed anywhere and another one ends it', async () => {
+    const hold = (at: { weight: number }) => Promise.resolve({ ...judged(at), pass: true });
+    for (const when of ['before', 'after'] as const) {
+      for (let change = 1; ; change += 1) {
+        const world = await serving();
+        const killed = openRun(world, { hold }, killAt(change, when));
+        await deliver(killed.lease, { ...canary2, facts }, killed.options).catch(() => undefined);
+        if (killed.changes() < change) break;
+        // The one that ends it knows less, and something new: what the release began with holds.
+        await release(world, { ...canary2, facts: { sha: 'other', note: 'n' } }, { hold });
+        const entry = (await readHistory(openStore(world))).at(-1);
+        expect(entry?.release.version, `change ${change} ${when}`).toBe('2');
+        expect(entry?.verdicts.map(({ weight }) => weight)).toEqual([20, 60, 100]);
+        const hadBegun = change > 1 || when === 'after';
+        expect(entry?.facts).toMatchObject(hadBegun ? facts : { sha: 'other', note: 'n' });
+      }
+    }
+  });
+});
+
+describe('the journal before the router', () => {
+  const claiming = (run: Run, claim: () => Promise<void>) => ({
+    ...run.options,
+    router: { ...run.options.router, claim },
+  });
+
+  it('is written before the router is claimed, so that nothing is touched where it cannot be', async () => {
+    const world = await serving();
+    const run = openRun(world, {}, (_change, what, make) => {
+      if (what === 'store journal') throw new Error('disk full');
+      make();
+    });
+    let claims = 0;
+    const options = claiming(run, () => Promise.resolve(void (claims += 1)));
+    const before = world.changes.length;
+    await expect(deliver(run.lease, v2, options)).rejects.toThrow('disk full');
+    expect(claims).toBe(0);
+    expect(world.changes.length).toBe(before);
+  });
+
+  it('says what it said before when the router cannot be claimed', async () => {
+    for (const world of [createWorld(), await serving()]) {
+      const before = await peekJournal(openStore(world));
+      const history = await historyIn(world);
+      const run = openRun(world);
+      const options = claiming(run, () => Promise.reject(new DeployError('start_failed', 'port taken')));
+      await expect(deliver(run.lease, v2, options)).rejects.toThrow('port taken');
+      expect(await peekJournal(openStore(world))).toEqual(before);
+      await release(world, v2);
+      expect(await historyIn(world)).toEqual([...history, '2 serving']);
+    }
+  });
+
+  it('is claimed once by a run that settles one release and makes another', async () => {
+    const world = await serving();
+    await release(world, v2, {}, killAt(6, 'after')).catch(() => undefined);
+    const run = openRun(world);
+    let claims = 0;
+    await deliver(
+      run.lease,
+      v3,
+      claiming(run, () => Promise.resolve(void (claims += 1))),
+    );
+    expect(claims).toBe(1);
+    expect(weightIn(world, '3')).toBe(100);
+  });
+});
+
 describe('a release that fails', () => {
   it.each([
     ['ends by itself', 'exits', 'start_failed'],

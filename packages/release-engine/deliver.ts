@@ -12,6 +12,7 @@ import {
 } from '@deploy-actions/core';
 import { type HistoryEntry, recordInHistory } from './history.ts';
 import {
+  type Facts,
   isSettled,
   type Journal,
   type JournalWriter,
@@ -19,6 +20,7 @@ import {
   type Reason,
   type RunIdentity,
   type Strategy,
+  type Verdict,
 } from './journal.ts';
 import type { Lease } from './lease.ts';
 import {
@@ -34,12 +36,15 @@ import {
 } from './machine.ts';
 import { defaultPauses, readPatiently } from './patience.ts';
 import type { Fence, Platform, Release, Router, Slots, StateStore, Target, Traffic } from './ports.ts';
+import type { ProbeCounts } from './probe.ts';
 
 /** What watching a weight came to. */
 export interface Held {
   pass: boolean;
   /** Present when it does not pass. */
   reason?: Reason;
+  /** Where figures were judged: kept with the release. */
+  verdict?: Omit<Verdict, 'weight'>;
 }
 
 export interface DeliveryOptions<R extends Release> {
@@ -58,6 +63,8 @@ export interface DeliveryOptions<R extends Release> {
   cancelBudget?: number;
   /** Watches the new version at a weight; aborted by its signal when the run is cancelled. */
   hold(at: HoldPoint<R>, signal: AbortSignal): Promise<Held>;
+  /** Asked once, when the release has come to its end: the final counts of the live probe, for the history. */
+  probed?(): Promise<ProbeCounts | undefined>;
   /** Told of everything that happens, for the report and the summary. */
   onEvent(event: DeliveryEvent): void;
 }
@@ -81,6 +88,8 @@ export interface Wanted<R extends Release> {
   release: R;
   weights: number[];
   keepPrevious: boolean;
+  /** Kept with the release, in journal and history. */
+  facts?: Facts;
 }
 
 export interface Delivery<R extends Release> {
@@ -346,6 +355,12 @@ async function perform<R extends Release>(
     case 'hold': {
       const at = { weight: effect.weight, last: effect.last, journal };
       const held = await tended(options, signal, () => options.hold(at, signal));
+      if (held.verdict !== undefined) {
+        // A hold that is done again after a kill replaces what it came to before.
+        const others = (journal.verdicts ?? []).filter(({ weight }) => weight !== effect.weight);
+        const verdict = { weight: effect.weight, ...held.verdict };
+        await driver.journal.write({ ...journal, verdicts: [...others, verdict] });
+      }
       if (!held.pass) {
         const reason = held.reason ?? { reasonCode: 'internal', message: 'No reason given.', details: [] };
         throw new DeployError(reason.reasonCode, reason.message, { details: reason.details });
@@ -421,8 +436,9 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
     } catch (thrown) {
       const reason = reasonOf(thrown, signal);
       if (reason.reasonCode === 'lock_lost') throw thrown;
-      const back = takeBack(journal, reason);
-      if (back === journal) throw undecided(journal, thrown, reason);
+      const current = driver.journal.current() ?? journal;
+      const back = takeBack(current, reason);
+      if (back === current) throw undecided(current, thrown, reason);
       options.log.info(`${reason.message} Going back.`);
       await driver.journal.write(back);
       driver.event('phase', back.phase);
@@ -471,7 +487,11 @@ function fledBy(journal: Journal): string | null {
   return left === digestOf(journal.to.release) ? null : left;
 }
 
-function historyEntry<R extends Release>(journal: Journal<R>, run: RunIdentity): HistoryEntry<R> {
+function historyEntry<R extends Release>(
+  journal: Journal<R>,
+  run: RunIdentity,
+  probe: ProbeCounts | null,
+): HistoryEntry<R> {
   return {
     id: journal.id,
     release: journal.to.release,
@@ -482,8 +502,13 @@ function historyEntry<R extends Release>(journal: Journal<R>, run: RunIdentity):
     reason: journal.reason?.message ?? null,
     reasonCode: journal.reason?.reasonCode ?? null,
     fled: fledBy(journal),
+    previous: journal.from?.release.version ?? null,
+    startedAt: journal.startedAt,
     at: new Date().toISOString(),
     run,
+    facts: journal.facts ?? {},
+    verdicts: journal.verdicts ?? [],
+    probe,
   };
 }
 
@@ -518,8 +543,10 @@ async function deliverWithin<R extends Release>(
   const { store, router, platform, run } = options;
   const start = performance.now();
   const { fence } = lease;
-  await router.claim?.(fence);
   const journal = await openJournal<R>(store, fence);
+  // Not before the journal has been written: where that cannot be, nothing is touched. What is seen after it counts.
+  let claimed: Promise<void> | undefined;
+  const claim = () => (claimed ??= router.claim?.(fence) ?? Promise.resolve());
   const driver: Driver<R> = {
     options,
     fence,
@@ -536,9 +563,9 @@ async function deliverWithin<R extends Release>(
           : { weights: Object.fromEntries(targets.map(({ slot, weight }) => [slot, weight])) }),
       }),
   };
-  const remember = async (ended: Journal<R>, by: RunIdentity) => {
+  const remember = async (ended: Journal<R>, by: RunIdentity, probe: ProbeCounts | null = null) => {
     try {
-      await recordInHistory(store, fence, historyEntry(ended, by));
+      await recordInHistory(store, fence, historyEntry(ended, by, probe));
     } catch (thrown) {
       if (thrown instanceof DeployError && thrown.reasonCode === 'lock_lost') throw thrown;
       // The release itself has come to its end; the next run makes up for the entry.
@@ -546,7 +573,7 @@ async function deliverWithin<R extends Release>(
     }
   };
   const finish = async (ended: Journal<R> | null, settled: Journal<R> | null): Promise<Delivery<R>> => {
-    if (ended !== null) await remember(ended, run);
+    if (ended !== null) await remember(ended, run, (await options.probed?.()) ?? null);
     const { slots, traffic } = await orAbandon(look(options, atLast), atLast, 'looking at what serves');
     return { journal: ended, settled, serving: servingOf(slots, traffic), drained: driver.drained };
   };
@@ -556,12 +583,16 @@ async function deliverWithin<R extends Release>(
   const found = journal.current();
   if (found !== null && !isSettled(found)) {
     // From here on it is this run's to finish, and its post step's.
-    const goOn = { ...settleWith(found, revision), run };
+    // The same release may have been asked for with more to know of it; what it began with holds.
+    const isSame = digestOf(found.to.release) === revision;
+    const facts = { ...(isSame ? wanted?.facts : undefined), ...found.facts };
+    const goOn = { ...settleWith(found, revision), run, facts };
     driver.event('note', `Found ${found.to.release.version} unfinished (${found.phase}).`);
     options.log.warning(
       `Found the release of ${found.to.release.version} unfinished in phase «${found.phase}»; ${goOn.phase === found.phase ? 'going on from there' : `now ${goOn.phase}`}.`,
     );
     await journal.write(goOn);
+    await claim();
     const ended = await drive(driver);
     const wasGoingBack = goOn.phase === 'reverting' || goOn.phase === 'cleaning';
     // One that was being taken back is released anew, as it would be had that come to its end.
@@ -584,10 +615,12 @@ async function deliverWithin<R extends Release>(
     pauses: options.readPauses,
   });
   if (plan.unchanged) {
+    await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);
     if (!observed.matches) throw unverified(options, plan.traffic, observed.detail);
     return finish(null, settled);
   }
+  const before = journal.current();
   await journal.write({
     id: randomUUID(),
     strategy: wanted.strategy,
@@ -603,7 +636,16 @@ async function deliverWithin<R extends Release>(
     keepPrevious: wanted.keepPrevious,
     reason: null,
     resumed: 0,
+    facts: wanted.facts ?? {},
+    verdicts: [],
   });
+  try {
+    await claim();
+  } catch (thrown) {
+    // Nothing was begun: the journal says again what it said before. Where it cannot, the next run settles it.
+    await journal.write(before).catch(() => undefined);
+    throw thrown;
+  }
   driver.event('phase', 'starting');
   return finish(await drive(driver), settled);
 }

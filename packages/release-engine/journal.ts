@@ -1,4 +1,4 @@
-import { canonicalJson, DeployError, isRecord, type ReasonCode } from '@deploy-actions/core';
+import { canonicalJson, DeployError, isRecord, type Json, type ReasonCode } from '@deploy-actions/core';
 import type { Fence, Release, StateStore, Target } from './ports.ts';
 
 /**
@@ -38,6 +38,19 @@ export interface Reason {
   details: string[];
 }
 
+/** What is to be known of a release besides what it takes to run it: plain JSON that the engine keeps and never reads. */
+export type Facts = Record<string, Json>;
+
+/** What watching a weight came to, as it is kept. */
+export interface Verdict {
+  weight: number;
+  decision: 'pass' | 'fail' | 'hold';
+  /** Why, for people. */
+  words: string[];
+  /** Milliseconds from the begin of the window to the decision. */
+  elapsed: number;
+}
+
 /** Everything needed to finish or undo a release, as it is stored. */
 export interface Journal<R extends Release = Release> {
   id: string;
@@ -60,6 +73,10 @@ export interface Journal<R extends Release = Release> {
   reason: Reason | null;
   /** How often a run found it unfinished and went on with it. */
   resumed: number;
+  /** In the journal, so that whoever finishes the release can write its entry in the history. */
+  facts?: Facts;
+  /** One a weight, in the order in which they were reached. */
+  verdicts?: Verdict[];
 }
 
 const journalKey = 'journal';
@@ -87,7 +104,7 @@ export async function peekJournal<R extends Release>(store: StateStore): Promise
 export interface JournalWriter<R extends Release> {
   current(): Journal<R> | null;
   /** Conditional on nobody else having written since it was opened or last written. */
-  write(journal: Journal<R>): Promise<void>;
+  write(journal: Journal<R> | null): Promise<void>;
 }
 
 /**
@@ -101,7 +118,7 @@ export async function openJournal<R extends Release>(
   const stored = await store.read(journalKey);
   let version = stored.version;
   let current = stored.value === null ? null : asJournal<R>(stored.value, store.location);
-  const write = async (journal: Journal<R>) => {
+  const write = async (journal: Journal<R> | null) => {
     await fence.check();
     try {
       version = await store.write(journalKey, journal, version);

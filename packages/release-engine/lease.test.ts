@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFileStore } from './file-store.ts';
 import { acquireLease, describeRun, type Lease, type LeaseOptions } from './lease.ts';
 import type { StateStore } from './ports.ts';
-import { isAlive, thisProcess } from './process-identity.ts';
+import { isAlive, isHolderAlive, thisProcess } from './process-identity.ts';
 
 let directory: string;
 let store: StateStore;
@@ -29,7 +29,7 @@ async function acquire(id: string, changes: Partial<LeaseOptions> = {}): Promise
     store,
     run: { id, url: `https://example.com/runs/${id}`, actor: 'ada' },
     process: thisProcess(),
-    isAlive,
+    isAlive: isHolderAlive,
     ttl: 30_000,
     wait: 0,
     signal: new AbortController().signal,
@@ -70,13 +70,13 @@ describe('taking the lease', () => {
     const script = `
       import { acquireLease } from ${JSON.stringify(new URL('./lease.ts', import.meta.url).href)};
       import { createFileStore } from ${JSON.stringify(new URL('./file-store.ts', import.meta.url).href)};
-      import { isAlive, thisProcess } from ${JSON.stringify(new URL('./process-identity.ts', import.meta.url).href)};
+      import { isHolderAlive, thisProcess } from ${JSON.stringify(new URL('./process-identity.ts', import.meta.url).href)};
       const log = { info() {}, warning: console.error, debug() {}, progress() {} };
       const store = createFileStore(${JSON.stringify(directory)});
       for await (const _ of process.stdin);
       try {
         const lease = await acquireLease({
-          store, isAlive, log, process: thisProcess(), ttl: 30_000, wait: 0,
+          store, isAlive: isHolderAlive, log, process: thisProcess(), ttl: 30_000, wait: 0,
           run: { id: String(process.pid), url: '', actor: '' }, signal: new AbortController().signal,
         });
         await lease.fence.check();
@@ -104,7 +104,7 @@ describe('taking the lease', () => {
     const warnings: string[] = [];
     const log: Log = { ...silentLog, warning: (message) => warnings.push(message) };
     expect((await acquire('next', { log })).fence.token).toBe(2);
-    expect(warnings).toEqual([expect.stringContaining('its process has ended')]);
+    expect(warnings).toEqual([expect.stringContaining('it has ended')]);
   }, 30_000);
 
   it('hands it on in turn to those who wait, never to two at once', async () => {

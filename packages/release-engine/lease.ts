@@ -9,9 +9,12 @@ import {
   sleep,
 } from '@deploy-actions/core';
 import type { RunIdentity } from './journal.ts';
-import type { Fence, StateStore } from './ports.ts';
+import type { Fence, Pace, StateStore } from './ports.ts';
 
 const leaseKey = 'lease';
+
+/** For a store that costs nothing to be asked. */
+const defaultPace: Pace = { ttl: 30_000, poll: 500 };
 
 /** What tells whether the process that holds a lease still runs; `scope` says who can answer. */
 export interface ProcessIdentity {
@@ -21,8 +24,10 @@ export interface ProcessIdentity {
   startTime: string;
 }
 
+export type LeaseHolder = RunIdentity & { process: ProcessIdentity };
+
 interface LeaseDocument {
-  holder: RunIdentity & { process: ProcessIdentity };
+  holder: LeaseHolder;
   /** Milliseconds without a heartbeat after which it may be taken over. */
   ttl: number;
   acquiredAt: string;
@@ -32,9 +37,10 @@ export interface LeaseOptions {
   store: StateStore;
   run: RunIdentity;
   process: ProcessIdentity;
-  /** False only when it is known that the process has ended; undefined when that cannot be known from here. */
-  isAlive(process: ProcessIdentity): boolean | undefined;
-  ttl: number;
+  /** False only when it is known that the holder has ended; undefined when that cannot be known from here. */
+  isAlive(holder: LeaseHolder): boolean | undefined | Promise<boolean | undefined>;
+  /** Milliseconds; default: by the pace of the store. */
+  ttl?: number;
   /** Milliseconds to wait for another holder before giving up. */
   wait: number;
   signal: AbortSignal;
@@ -50,6 +56,11 @@ export interface Lease {
   release(): Promise<void>;
 }
 
+/** Whether reading the lease again may help: an outage passes, a refusal or what cannot be understood does not. */
+function mayPass(thrown: unknown): boolean {
+  return !(thrown instanceof DeployError) || thrown.reasonCode === 'unreachable';
+}
+
 function asLease(value: unknown): LeaseDocument | null {
   // Only this module writes the key, and the store refuses other schema versions.
   return isRecord(value) && isRecord(value['holder']) ? (value as unknown as LeaseDocument) : null;
@@ -59,6 +70,8 @@ export function describeRun(run: RunIdentity): string {
   const by = run.actor === '' ? '' : ` of ${run.actor}`;
   return run.url === '' ? `run ${run.id}${by}` : `run ${run.id}${by} (${run.url})`;
 }
+
+const ttlOf = ({ ttl, store }: LeaseOptions): number => ttl ?? (store.pace ?? defaultPace).ttl;
 
 function isConflict(thrown: unknown): boolean {
   return thrown instanceof DeployError && thrown.reasonCode === 'state_conflict';
@@ -70,7 +83,7 @@ async function mayBeTaken(
   lease: LeaseDocument,
   version: number,
 ): Promise<string | undefined> {
-  if (options.isAlive(lease.holder.process) === false) return 'its process has ended';
+  if ((await options.isAlive(lease.holder)) === false) return 'it has ended';
   try {
     const age = await options.store.age(leaseKey, version);
     return age > lease.ttl ? `it has given no sign of life for ${formatDuration(age)}` : undefined;
@@ -87,6 +100,7 @@ async function mayBeTaken(
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, log } = options;
+  const { poll } = store.pace ?? defaultPace;
   const start = performance.now();
   for (;;) {
     const { value, version } = await store.read(leaseKey);
@@ -113,16 +127,16 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       elapsed,
       remaining: options.wait - elapsed,
     });
-    await sleep(Math.min(500, Math.max(1, options.wait - elapsed)), options.signal, 'waiting for the lease');
+    await sleep(Math.min(poll, Math.max(1, options.wait - elapsed)), options.signal, 'waiting for the lease');
   }
 }
 
 /** Undefined when somebody else was faster. */
 async function take(options: LeaseOptions, expected: number): Promise<Lease | undefined> {
-  const { store, ttl } = options;
+  const { store } = options;
   const document: LeaseDocument = {
     holder: { ...options.run, process: options.process },
-    ttl,
+    ttl: ttlOf(options),
     acquiredAt: new Date().toISOString(),
   };
   const asked = performance.now();
@@ -130,10 +144,14 @@ async function take(options: LeaseOptions, expected: number): Promise<Lease | un
   try {
     token = await store.write(leaseKey, document, expected);
   } catch (thrown) {
-    if (isConflict(thrown)) return undefined;
-    // Perhaps it was the answer that got lost, not the write.
     const now = await store.read(leaseKey).catch(() => undefined);
-    if (now === undefined || canonicalJson(now.value) !== canonicalJson(document)) throw thrown;
+    if (now === undefined) throw thrown;
+    // Perhaps it was the answer that got lost, not the write.
+    if (canonicalJson(now.value) !== canonicalJson(document)) {
+      // A store may call it a conflict for reasons of its own: nobody was faster while the version is the same.
+      if (isConflict(thrown) && now.version !== expected) return undefined;
+      throw thrown;
+    }
     token = now.version;
   }
   return hold(options, token, asked);
@@ -144,7 +162,9 @@ async function take(options: LeaseOptions, expected: number): Promise<Lease | un
  * monotonic clock: from then on others may take it, so it is lost even where nobody did. A store that cannot be read
  * is asked again for as long.
  */
-function hold({ store, ttl, log }: LeaseOptions, token: number, asked: number): Lease {
+function hold(options: LeaseOptions, token: number, asked: number): Lease {
+  const { store, log } = options;
+  const ttl = ttlOf(options);
   let renewed = asked;
   let failures = 0;
   const isTrusted = () => performance.now() - renewed < ttl;
@@ -177,7 +197,7 @@ function hold({ store, ttl, log }: LeaseOptions, token: number, asked: number): 
             if (version !== token) throw lost(store.location, asLease(value)?.holder);
             if (isTrusted()) return;
           } catch (thrown) {
-            if (thrown instanceof DeployError && thrown.reasonCode === 'lock_lost') throw thrown;
+            if (!mayPass(thrown)) throw thrown;
             failure = thrown;
             await delay(pause);
           }
@@ -197,7 +217,9 @@ function hold({ store, ttl, log }: LeaseOptions, token: number, asked: number): 
       try {
         await store.write(leaseKey, null, token);
       } catch (thrown) {
-        if (isConflict(thrown)) return;
+        // Somebody else holds it by now, unless the store calls something else a conflict.
+        const now = isConflict(thrown) ? await store.read(leaseKey).catch(() => undefined) : undefined;
+        if (now !== undefined && now.version !== token) return;
         log.warning(
           `The lease could not be given back; it expires by itself in ${formatDuration(ttl)}: ${messageOf(thrown)}`,
         );
@@ -207,9 +229,46 @@ function hold({ store, ttl, log }: LeaseOptions, token: number, asked: number): 
 }
 
 function lost(location: string, holder: RunIdentity | undefined): DeployError {
-  return new DeployError(
-    'lock_lost',
-    `The lease in ${location} was taken over by ${holder === undefined ? 'another run' : describeRun(holder)}; this run writes nothing more.`,
-    { remedy: 'Look at that run: it decides what serves now.' },
-  );
+  return holder === undefined
+    ? new DeployError(
+        'lock_lost',
+        `The lease in ${location} was taken from this run, which writes nothing more; nobody holds it now.`,
+        { remedy: 'Somebody unlocked the environment; the audit says who and why.' },
+      )
+    : new DeployError(
+        'lock_lost',
+        `The lease in ${location} was taken over by ${describeRun(holder)}; this run writes nothing more.`,
+        { remedy: 'Look at that run: it decides what serves now.' },
+      );
+}
+
+/** A lease that somebody holds, as others see it. */
+export interface HeldLease {
+  holder: LeaseHolder;
+  acquiredAt: string;
+  /** Milliseconds since its holder gave a sign of life, and without one after which it may be taken. */
+  age: number;
+  ttl: number;
+  /** What `breakLease` compares. */
+  version: number;
+}
+
+/** Null when nobody holds it. */
+export async function readLease(store: StateStore): Promise<HeldLease | null> {
+  for (let number = 1; ; number += 1) {
+    const { value, version } = await store.read(leaseKey);
+    const held = asLease(value);
+    if (held === null) return null;
+    try {
+      return { ...held, version, age: await store.age(leaseKey, version) };
+    } catch (thrown) {
+      // It changed hands since it was read.
+      if (!isConflict(thrown) || number >= 5) throw thrown;
+    }
+  }
+}
+
+/** Takes the lease from its holder, whose next write is refused. Throws `state_conflict` when it changed hands meanwhile. */
+export async function breakLease(store: StateStore, held: HeldLease): Promise<void> {
+  await store.write(leaseKey, null, held.version);
 }

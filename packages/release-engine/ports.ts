@@ -109,8 +109,8 @@ export interface Router {
   readonly capabilities: Capabilities;
   read(): Promise<Traffic>;
   /**
-   * Called once by whoever takes a lease, before anything else: where fencing is atomic, the store refuses every
-   * earlier holder's writes from then on.
+   * Called once by whoever takes a lease, when the journal is its own and before anything is started or any traffic
+   * moves: where fencing is atomic, the router refuses every earlier holder's writes from then on.
    */
   claim?(fence: Fence): Promise<void>;
   /**
@@ -135,6 +135,14 @@ export interface Stored<T> {
   version: number;
 }
 
+/** Milliseconds. */
+export interface Pace {
+  /** After which a holder without a heartbeat counts as gone; it gives one every third of it. */
+  ttl: number;
+  /** Between two looks of a run that waits. */
+  poll: number;
+}
+
 /**
  * Where journal, lease and ledger live: small JSON documents with compare-and-swap. `write` returns the new version,
  * or throws `state_conflict` when `expected` is no longer the version. `touch` renews a document's time without
@@ -143,6 +151,8 @@ export interface Stored<T> {
  */
 export interface StateStore {
   readonly location: string;
+  /** How often it may be asked and renewed, where that costs; default: the lease's own. */
+  readonly pace?: Pace;
   read(key: string): Promise<Stored<unknown>>;
   write(key: string, value: unknown, expected: number): Promise<number>;
   touch(key: string, version: number): Promise<void>;

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { ProcessIdentity } from './lease.ts';
+import type { LeaseHolder, ProcessIdentity } from './lease.ts';
 
 /** The start time in clock ticks since boot: field 22 of /proc/<pid>/stat (proc(5)). Undefined when it has ended. */
 function startTimeOf(pid: number): string | undefined {
@@ -33,4 +33,9 @@ export function isAlive(identity: ProcessIdentity): boolean | undefined {
   const scope = scopeOfProcessIds();
   if (scope === '' || identity.scope !== scope) return undefined;
   return startTimeOf(identity.pid) === identity.startTime;
+}
+
+/** The same of the process that holds a lease. */
+export function isHolderAlive(holder: LeaseHolder): boolean | undefined {
+  return isAlive(holder.process);
 }

@@ -1,5 +1,11 @@
-import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
+import {
+  type Context,
+  type DeploymentProgress,
+  escapeMarkdown,
+  type Outcome,
+} from '@deploy-actions/action-kit';
 import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   deliver,
@@ -17,19 +23,26 @@ import {
   startProbe,
   type Wanted,
 } from '@deploy-actions/release-engine';
+import { type SlotShare, trafficChart, weightChart } from './charts.ts';
 import type { WindowResult } from './hold.ts';
-import type { DeliveryInputs } from './inputs.ts';
+import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
 import { requireWritable, type Target, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
+import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
 
 type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
 type HostDelivery = Delivery<LinuxHostRelease>;
 
+/** What a delivery reads of the inputs of the action. */
+export type RequestInputs = DeliveryInputs & LedgerInputs & TrackedInputs;
+
 export interface DeliveryRequest {
   target: Target;
-  inputs: DeliveryInputs;
+  inputs: RequestInputs;
   wanted: Wanted<LinuxHostRelease> | null;
+  /** What the ledger has of the version already, where it is not what this run says: when going back to it. */
+  known?: Pick<ReleaseFacts, 'sha' | 'images'> | undefined;
   hold: DeliveryOptions<LinuxHostRelease>['hold'];
   /** Filled by `hold`, for the summary. */
   windows: { weight: number; result: WindowResult }[];
@@ -59,42 +72,21 @@ export function describeServing(serving: HostDelivery['serving']): string {
   return `${shares.join(', ')}.`;
 }
 
-function label(text: string): string {
-  return text.replace(/["\\<>#]/g, '_');
-}
-
-/** Who has the traffic, as a picture. */
-function trafficChart(delivery: HostDelivery): string {
-  const { journal, serving } = delivery;
-  const lines = ['flowchart LR', '  clients(["clients"])'];
+/** Who has the traffic, and who had it. */
+function sharesOf({ journal, serving }: HostDelivery): SlotShare[] {
   const known = new Map<string, string>();
   // What was stopped is not there any more.
   if (journal?.phase === 'finished' && journal.from !== null && journal.keepPrevious) {
     known.set(journal.from.slot, journal.from.release.version);
   }
   for (const { slot, release } of serving) known.set(slot, release.version);
-  for (const [slot, version] of known) {
-    const weight = serving.find((entry) => entry.slot === slot)?.weight ?? 0;
-    lines.push(`  ${slot}["${label(version)}<br>${slot}"]`);
-    lines.push(weight > 0 ? `  clients -- "${weight} %" --> ${slot}` : `  clients -. "0 %" .-> ${slot}`);
-  }
-  return lines.join('\n');
+  const weightOf = (slot: string) => serving.find((entry) => entry.slot === slot)?.weight ?? 0;
+  return [...known].map(([slot, version]) => ({ slot, version, weight: weightOf(slot) }));
 }
 
-/** The new version's share over time, as a picture. */
-function weightChart(slot: string, events: DeliveryEvent[]): string | undefined {
-  const steps = events.filter((event) => event.weights !== undefined);
-  if (steps.length < 2) return undefined;
-  const seconds = steps.map((event) => `"${(event.at / 1_000).toFixed(1)} s"`);
-  const weights = steps.map((event) => event.weights?.[slot] ?? 0);
-  return [
-    '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2da44e"}}}}%%',
-    'xychart-beta',
-    '  title "Share of the new version"',
-    `  x-axis [${seconds.join(', ')}]`,
-    '  y-axis "percent" 0 --> 100',
-    `  bar [${weights.join(', ')}]`,
-  ].join('\n');
+/** A number and its unit stay on one line. */
+function withUnits(text: string): string {
+  return text.replace(/(?<=\d) (?=%|m?s\b)/g, '\u00a0');
 }
 
 function summarize(
@@ -105,19 +97,20 @@ function summarize(
   probe: ProbeCounts | undefined,
 ): void {
   const { summary } = context;
-  summary.chart(trafficChart(delivery));
-  const slot = delivery.journal?.to.slot;
-  const weights = slot === undefined ? undefined : weightChart(slot, events);
+  summary.chart(trafficChart(sharesOf(delivery)));
+  const slot = delivery.journal?.to.slot ?? '';
+  const weights = weightChart(
+    events.flatMap(({ at, weights: all }) => (all === undefined ? [] : [{ at, weight: all[slot] ?? 0 }])),
+  );
   if (weights !== undefined) summary.chart(weights);
   if (request.windows.length > 0) {
     summary.heading('Verdicts', 3);
     summary.table(
-      ['Weight', 'Verdict', 'After', 'Why'],
+      ['Weight', 'Verdict', 'Why'],
       request.windows.map(({ weight, result }) => [
         `${weight} %`,
-        result.decision,
-        formatDuration(result.elapsed),
-        result.combined.words.map(escapeMarkdown).join('<br>'),
+        `${result.decision}<br>after ${formatDuration(result.elapsed)}`,
+        result.combined.words.map((words) => withUnits(escapeMarkdown(words))).join('<br>'),
       ]),
     );
   }
@@ -127,15 +120,13 @@ function summarize(
     );
     summary.heading('Live probe', 3);
     summary.table(
-      ['Sent', 'Answered', 'Lost', 'Errors of the application', 'Slowest'],
+      ['Requests', 'Seen'],
       [
-        [
-          String(probe.sent),
-          String(probe.answered),
-          [`**${probe.lost}**`, ...reasons].join('<br>'),
-          String(probe.failed),
-          formatDuration(probe.slowest),
-        ],
+        ['Sent', String(probe.sent)],
+        ['Answered', String(probe.answered)],
+        ['**Lost**', [`**${probe.lost}**`, ...reasons].join('<br>')],
+        ['Errors of the application', String(probe.failed)],
+        ['Slowest', formatDuration(probe.slowest)],
       ],
     );
   }
@@ -146,6 +137,25 @@ function summarize(
       .map((event) => `${(event.at / 1_000).toFixed(3).padStart(9)} s  ${event.what}: ${event.message}`)
       .join('\n'),
   );
+}
+
+/** What is kept with the release. */
+function factsOf(
+  context: Context,
+  { inputs, known }: DeliveryRequest,
+  brokeFreeze: string | null,
+): ReleaseFacts {
+  const { app, environment, platform, router } = inputs;
+  return {
+    app,
+    environment,
+    platform,
+    router,
+    sha: known?.sha ?? context.facts.sha,
+    images: inputs.images ?? known?.images ?? {},
+    notes: inputs.notes ?? {},
+    brokeFreeze,
+  };
 }
 
 async function plan(
@@ -312,20 +322,58 @@ function remedyFor(reasonCode: string, version: string): string {
   }
 }
 
-/** Releases, or plans to: from the lease to the summary. */
+/** What was begun before it was frozen is brought to its end. */
+async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promise<void> {
+  if (wanted === null || inputs['break-freeze'] !== undefined) return;
+  await requireNotFrozen(target.store, target.label);
+}
+
+/** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
+  const { inputs, wanted, known } = request;
+  if (wanted === null) return moveTraffic(context, request);
+  if (inputs['dry-run']) {
+    await respectFreeze(request);
+    return plan(context, request, wanted);
+  }
+  const { release, strategy } = wanted;
+  const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
+  return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
+}
+
+async function moveTraffic(
+  context: Context,
+  request: DeliveryRequest,
+  progress?: DeploymentProgress,
+): Promise<DeliveryOutcome> {
   const { target, inputs, wanted } = request;
-  if (wanted !== null && inputs['dry-run']) return plan(context, request, wanted);
-  await requireWritable(target);
+  const mayBreakFreeze = inputs['break-freeze'];
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
+  let counted: Promise<ProbeCounts> | undefined;
+  // A cancelled run has no time to wait for answers.
+  const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
+    // Before the lease is written, too: what is frozen is not touched at all.
+    await respectFreeze(request);
+    if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
       inputs['lock-timeout'],
       context.signal,
       context.log,
       async (lease) => {
+        // Under the lease: it may have been frozen while this run waited for it.
+        await respectFreeze(request);
+        let brokeFreeze: string | null = null;
+        if (wanted !== null && mayBreakFreeze !== undefined) {
+          const broken = await breakFreeze(target.store, { reason: mayBreakFreeze, run: target.run });
+          if (broken) brokeFreeze = mayBreakFreeze;
+          const what = broken ? 'is frozen; going on' : 'is not frozen; there was no need to break it open';
+          context.log.warning(`${target.label} ${what}: ${mayBreakFreeze}`);
+        }
+        // Where the state is elsewhere, the host is not touched before that is the run's own.
+        if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {
           if (inputs['probe-url'] !== undefined)
             probe ??= startProbe(inputs['probe-url'], inputs['probe-rate']);
@@ -333,7 +381,8 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
         // Before a first release nobody answers, and nothing can be lost.
         const { targets } = await target.router.read();
         if (targets.some(({ weight }) => weight > 0)) startProbing();
-        return deliver<LinuxHostRelease>(lease, wanted, {
+        const facts = asFacts(factsOf(context, request, brokeFreeze));
+        return deliver<LinuxHostRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
           platform: target.platform,
           router: target.router,
           store: target.store,
@@ -344,19 +393,21 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
           verifyTimeout: inputs['verify-timeout'],
           drainTimeout: inputs['drain-timeout'],
           hold: request.hold,
+          probed: stopProbing,
           onEvent(event) {
             events.push(event);
+            const news = describeEvent(event, wanted?.release.version ?? 'the new version');
+            if (news !== undefined) progress?.phase(news);
             if (event.what === 'verified') startProbing();
           },
         });
       },
     );
-    const counts = await probe?.stop(context.signal.aborted ? 250 : undefined);
+    const counts = await stopProbing();
     summarize(context, request, delivery, events, counts);
     return outcomeOf(request, delivery, events, counts);
   } catch (thrown) {
-    // A cancelled run has no time to wait for answers.
-    await probe?.stop(context.signal.aborted ? 250 : undefined);
+    await stopProbing();
     throw await withServing(target, thrown);
   }
 }
@@ -385,21 +436,38 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 }
 
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
-export async function settleAfter(context: Context, target: Target, inputs: DeliveryInputs): Promise<void> {
+export async function settleAfter(context: Context, target: Target, inputs: RequestInputs): Promise<void> {
   const journal = await peekJournal<LinuxHostRelease>(target.store);
-  if (journal === null || journal.run.id !== target.run.id) return;
-  const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
-  // A main step may have died between the end of its release and its entry in the history.
-  if (isSettled(journal) && known) return;
-  context.log.warning(
-    `The release of ${journal.to.release.version} was left in phase «${journal.phase}»; settling it.`,
-  );
-  const outcome = await runDelivery(context, {
-    target,
-    inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
-    wanted: null,
-    hold: () => Promise.resolve({ pass: true }),
-    windows: [],
+  const version = journal?.to.release.version ?? '';
+  await trackedAfter(context, inputs, version, async () => {
+    if (journal === null || journal.run.id !== target.run.id) {
+      return {
+        result: 'cancelled',
+        message: 'The run ended before it changed anything.',
+        serving: undefined,
+      };
+    }
+    const known = (await readHistory(target.store)).some((entry) => entry.id === journal.id);
+    // A main step may have died between the end of its release and its entry in the history.
+    if (isSettled(journal) && known) {
+      return journal.phase === 'finished'
+        ? { result: 'succeeded', message: `${version} has all traffic.`, serving: version }
+        : { result: 'cancelled', message: `${version} was taken back.`, serving: undefined };
+    }
+    context.log.warning(`The release of ${version} was left in phase «${journal.phase}»; settling it.`);
+    const outcome = await moveTraffic(context, {
+      target,
+      inputs: { ...inputs, 'lock-timeout': Math.max(inputs['lock-timeout'], 60_000), 'dry-run': false },
+      wanted: null,
+      hold: () => Promise.resolve({ pass: true }),
+      windows: [],
+    });
+    context.log.info(outcome.message);
+    const serving = outcome.outputs.version;
+    return {
+      result: outcome.reasonCode === 'reverted' ? 'cancelled' : 'succeeded',
+      message: outcome.message,
+      serving: typeof serving === 'string' ? serving : undefined,
+    };
   });
-  context.log.info(outcome.message);
 }

@@ -205,14 +205,15 @@ export function holdWhileReady<R extends Release>(
 
 /** A window's result in the words of a release. */
 export function heldBy(result: WindowResult, weight: number): Held {
-  if (result.decision === 'pass') return { pass: true };
-  const { combined } = result;
+  const { combined, decision, elapsed } = result;
+  const verdict = { decision, words: combined.words, elapsed };
+  if (decision === 'pass') return { pass: true, verdict };
   // What held is in the summary's table; the reason is what did not.
   const blamed = combined.verdicts.filter(({ outcome }) => outcome === combined.outcome);
   const why = blamed.map(({ words }) => words).join(' ') || combined.words.join(' ');
   const message =
-    result.decision === 'fail'
-      ? `At ${weight} % after ${formatDuration(result.elapsed)}: ${why}`
-      : `No verdict at ${weight} % after ${formatDuration(result.elapsed)}: ${why}`;
-  return { pass: false, reason: { reasonCode: combined.reasonCode, message, details: [] } };
+    decision === 'fail'
+      ? `At ${weight} % after ${formatDuration(elapsed)}: ${why}`
+      : `No verdict at ${weight} % after ${formatDuration(elapsed)}: ${why}`;
+  return { pass: false, reason: { reasonCode: combined.reasonCode, message, details: [] }, verdict };
 }

@@ -4,3 +4,5 @@ export * from './hold.ts';
 export * from './inputs.ts';
 export * from './open.ts';
 export * from './outputs.ts';
+export * from './state.ts';
+export * from './tracked.ts';

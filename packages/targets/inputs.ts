@@ -1,4 +1,10 @@
-import type { InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
+import {
+  type InputSpecs,
+  type InputValues,
+  parseImageReference,
+  type Problem,
+} from '@deploy-actions/action-kit';
+import { secretsOf } from '@deploy-actions/core';
 
 export const platforms = ['linux-host'] as const;
 export const routers = ['embedded-proxy', 'nginx'] as const;
@@ -51,6 +57,14 @@ export const targetInputs = {
     description:
       'The folder on the host that keeps journal, lease, history and slots. Default: `/var/lib/deploy-actions/<app>/<environment>` as root, else `~/.local/state/deploy-actions/<app>/<environment>`.',
     config: 'state-directory',
+  },
+  state: {
+    kind: 'enum',
+    values: ['platform', 'git-ref'],
+    description:
+      'Where lease, journal, ledger and freeze are kept: `platform` is the place that the platform has, on a Linux host the state folder; `git-ref` is `refs/deploy-actions/<environment>` of the repository, for hosts whose disk is not kept, and to be read from any runner. It needs `contents: write`. Choose before the first release.',
+    default: 'platform',
+    config: 'state',
   },
   listen: {
     kind: 'string',
@@ -190,6 +204,29 @@ export const linuxHostInputs = {
   },
 } as const satisfies InputSpecs;
 
+/** What is kept with a release in the ledger, and how a frozen environment is released to all the same. */
+export const ledgerInputs = {
+  images: {
+    kind: 'map',
+    description:
+      'The images that the release consists of, one `name=reference` a line, best with digests. Kept in the ledger.',
+    example: 'backend=ghcr.io/acme/helpdesk-backend@sha256:…',
+    config: 'images',
+  },
+  notes: {
+    kind: 'map',
+    description:
+      'What else is to be kept with the release in the ledger, one `name=value` a line. `migration` is the state of the database. Never secrets.',
+    example: 'migration=tickets.0042_add_index',
+  },
+  'break-freeze': {
+    kind: 'string',
+    description:
+      'Releases to a frozen environment all the same, for this reason; it is recorded in the audit and in the ledger.',
+    example: 'Hotfix for the outage of the login page',
+  },
+} as const satisfies InputSpecs;
+
 /** Needed to start, stop and watch versions, whatever they are. */
 export const deliveryInputs = {
   supervisor: {
@@ -242,6 +279,13 @@ export const deliveryInputs = {
       'A URL that is asked at a constant rate during the release, to prove in the summary that no request was lost.',
     example: 'https://helpdesk.example.com/health/',
     config: 'probe.url',
+  },
+  'environment-url': {
+    kind: 'url',
+    description:
+      'Where people see the environment; linked from its deployments on GitHub. Default: the site of `probe-url`, unless only this host can see it.',
+    example: 'https://helpdesk.example.com/',
+    config: 'environment-url',
   },
   'probe-rate': {
     kind: 'integer',
@@ -355,6 +399,7 @@ export type TargetInputs = InputValues<typeof targetInputs>;
 export type GitHubInputs = InputValues<typeof githubInputs>;
 export type LinuxHostInputs = InputValues<typeof linuxHostInputs>;
 export type DeliveryInputs = InputValues<typeof deliveryInputs>;
+export type LedgerInputs = InputValues<typeof ledgerInputs>;
 export type LimitInputs = InputValues<typeof limitInputs>;
 
 /** Rules between the inputs of a target. */
@@ -409,6 +454,29 @@ export function checkLinuxHost(inputs: Partial<LinuxHostInputs>): Problem[] {
         },
       ]
     : [];
+}
+
+export function checkLedger(inputs: Partial<LedgerInputs>): Problem[] {
+  return Object.entries(inputs.images ?? {})
+    .filter(([, reference]) => parseImageReference(reference) === undefined)
+    .map(([name]) => ({
+      input: 'images',
+      message: `has no image reference for ${name}; allowed is registry[:port]/path[:tag][@sha256:digest].`,
+    }));
+}
+
+/** What is in the repository, everybody reads who reads the repository. */
+export function checkState(
+  inputs: Partial<Pick<TargetInputs, 'state'> & Pick<LinuxHostInputs, 'env'>>,
+): Problem[] {
+  if (inputs.state !== 'git-ref') return [];
+  const secret = Object.entries(inputs.env ?? {}).filter(
+    ([name, value]) => secretsOf({ [name]: value }).length > 0,
+  );
+  return secret.map(([name]) => ({
+    input: 'env',
+    message: `holds what looks like a secret in ${name}, and \`state: git-ref\` keeps it in the repository; allowed is \`env-file\`, of which only the path is kept.`,
+  }));
 }
 
 export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {

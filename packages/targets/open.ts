@@ -1,54 +1,39 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Context } from '@deploy-actions/action-kit';
-import {
-  DeployError,
-  formatDuration,
-  type Log,
-  orUndefinedIfMissing,
-  replaceFile,
-  secretsOf,
-} from '@deploy-actions/core';
+import { DeployError, type Log, orUndefinedIfMissing, replaceFile, secretsOf } from '@deploy-actions/core';
 import { createLinuxHost, type LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   acquireLease,
-  createFileStore,
-  isAlive,
   type Lease,
   type Platform,
   type Router,
   type RunIdentity,
-  type StateStore,
   thisProcess,
 } from '@deploy-actions/release-engine';
 import { createEmbeddedProxy, createNginx } from '@deploy-actions/routers';
-import { type DeliveryInputs, type LinuxHostInputs, parsePortRange, type TargetInputs } from './inputs.ts';
+import {
+  type DeliveryInputs,
+  type GitHubInputs,
+  type LinuxHostInputs,
+  parsePortRange,
+  type TargetInputs,
+} from './inputs.ts';
+import { openState, type State, stateDirectoryOf } from './state.ts';
 
 /** The two slots of a host: while one serves, the other is free for the next version. */
 export const slots = ['blue', 'green'];
 
-/** Without a heartbeat for this long a holder counts as dead, where its process cannot be asked for. */
-const leaseLifetime = 30_000;
-
 /** An environment, opened: what runs there, who gets the traffic, and where the state of releases is kept. */
-export interface Target {
+export interface Target extends State {
   /** `helpdesk in production`, for messages. */
   label: string;
   platform: Platform<LinuxHostRelease>;
   router: Router;
-  store: StateStore;
   run: RunIdentity;
   stateDirectory: string;
   /** Where the router counts requests by slot, when it does. */
   ownMetrics: string | undefined;
-}
-
-export function stateDirectoryOf(inputs: TargetInputs, environment: NodeJS.ProcessEnv): string {
-  if (inputs['state-directory'] !== undefined) return inputs['state-directory'];
-  const home = environment['XDG_STATE_HOME'] || join(environment['HOME'] || homedir(), '.local', 'state');
-  const root = process.getuid?.() === 0 ? '/var/lib' : home;
-  return join(root, 'deploy-actions', inputs.app, inputs.environment);
 }
 
 export function runIdentity(context: Context): RunIdentity {
@@ -112,7 +97,7 @@ async function openRouter(inputs: TargetInputs, context: Context, stateDirectory
 
 /** Opens an environment without changing anything. */
 export async function openTarget(
-  inputs: TargetInputs & Pick<DeliveryInputs, 'supervisor'>,
+  inputs: TargetInputs & GitHubInputs & Pick<DeliveryInputs, 'supervisor'>,
   context: Context,
 ): Promise<Target> {
   const stateDirectory = stateDirectoryOf(inputs, context.environment);
@@ -121,7 +106,7 @@ export async function openTarget(
     label: `${inputs.app} in ${inputs.environment}`,
     platform: createLinuxHost({ stateDir: stateDirectory, slots, log, supervisor: inputs.supervisor }),
     router: await openRouter(inputs, context, stateDirectory),
-    store: createFileStore(join(stateDirectory, 'state')),
+    ...openState(inputs, context),
     run: runIdentity(context),
     stateDirectory,
     ownMetrics:
@@ -155,15 +140,12 @@ export async function withLease<T>(
     store: target.store,
     run: target.run,
     process: thisProcess(),
-    isAlive,
-    ttl: leaseLifetime,
+    isAlive: target.isAlive,
     wait,
     signal,
     log,
   });
-  log.debug(
-    `Holding the lease of ${target.label} (fencing token ${lease.fence.token}, ${formatDuration(leaseLifetime)}).`,
-  );
+  log.debug(`Holding the lease of ${target.label} (fencing token ${lease.fence.token}).`);
   try {
     return await work(lease);
   } finally {

@@ -1,4 +1,5 @@
 import type { ActionDefinition, InputSpec } from '@deploy-actions/action-kit';
+import { sectionDescriptions } from './section-descriptions.ts';
 
 type Schema = Record<string, unknown>;
 
@@ -11,6 +12,9 @@ interface Setting {
 }
 
 const durationPattern = String.raw`^(?:0|(?=\d)(?:\d+(?:\.\d+)?d)?(?:\d+(?:\.\d+)?h)?(?:\d+(?:\.\d+)?m)?(?:\d+(?:\.\d+)?s)?(?:\d+ms)?)$`;
+/** What deploy.yml says to its reader, not to an input. */
+const ownKeys = ['environments', 'extends'];
+
 /** Not every number: of a version `1.10` the YAML reader has made 1.1 already. */
 const scalar = {
   type: ['string', 'boolean', 'integer'],
@@ -98,6 +102,12 @@ export function settingsOf(definitions: ActionDefinition[]): Map<string, Setting
     }
   }
   for (const [path, setting] of settings) {
+    const [first = ''] = path.split('.');
+    if (ownKeys.includes(first)) {
+      throw new Error(
+        `${named(setting)} reads \`${path}\` of deploy.yml, but \`${first}\` is the file's own.`,
+      );
+    }
     for (const [other, nested] of settings) {
       if (other.startsWith(`${path}.`)) {
         throw new Error(
@@ -118,27 +128,57 @@ function constraints(spec: InputSpec): string {
   );
 }
 
-function put(schema: Schema, path: string[], leaf: Schema): void {
-  const [key = '', ...rest] = path;
+/** The same, or null: in an environment `~` keeps away what would be inherited, at the top it says nothing. */
+function orNull(schema: Schema): Schema {
+  const { type, anyOf } = schema;
+  const values = schema['enum'];
+  if (Array.isArray(values)) return { ...schema, enum: [...(values as unknown[]), null] };
+  if (Array.isArray(anyOf)) return { ...schema, anyOf: [...(anyOf as unknown[]), { type: 'null' }] };
+  return typeof type === 'string' ? { ...schema, type: [type, 'null'] } : schema;
+}
+
+/** The sections that settings are in, with those that sections are in: `router`, `router.nginx`. */
+export function sectionsOf(paths: Iterable<string>): string[] {
+  const sections = new Set<string>();
+  for (const path of paths) {
+    const keys = path.split('.');
+    for (let depth = 1; depth < keys.length; depth += 1) sections.add(keys.slice(0, depth).join('.'));
+  }
+  return [...sections].toSorted();
+}
+
+function sectionSchema(path: string): Schema {
+  const description = sectionDescriptions[path];
+  return orNull({
+    ...(description === undefined ? {} : { description }),
+    type: 'object',
+    additionalProperties: false,
+  });
+}
+
+function put(schema: Schema, path: string, leaf: Schema, section = ''): void {
+  const [key = '', ...rest] = path.slice(section === '' ? 0 : section.length + 1).split('.');
   const properties = (schema['properties'] ??= {}) as Record<string, Schema>;
   if (rest.length === 0) {
     properties[key] = leaf;
     return;
   }
-  put((properties[key] ??= { type: 'object', additionalProperties: false }), rest, leaf);
+  const below = section === '' ? key : `${section}.${key}`;
+  put((properties[key] ??= sectionSchema(below)), path, leaf, below);
 }
 
 /** dist/deploy.schema.json: JSON Schema (draft 2020-12) of .github/deploy.yml, for editors and for tests. */
 export function deploySchema(definitions: ActionDefinition[]): string {
-  const shared: Schema = { type: 'object', additionalProperties: false };
+  const settings: Schema = {};
   for (const [path, { spec, schema }] of settingsOf(definitions)) {
-    put(shared, path.split('.'), {
+    put(settings, path, {
       description: spec.description,
-      ...schema,
+      ...orNull(schema),
       ...(spec.example === undefined ? {} : { examples: [spec.example] }),
     });
   }
-  const settings = (shared['properties'] ?? {}) as Record<string, Schema>;
+  const keys = Object.keys(settings['properties'] ?? {});
+  const all = Object.fromEntries(keys.map((key) => [key, { $ref: `#/$defs/settings/properties/${key}` }]));
   const document = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'deploy.yml of deploy-actions',
@@ -147,16 +187,31 @@ export function deploySchema(definitions: ActionDefinition[]): string {
     type: ['object', 'null'],
     additionalProperties: false,
     properties: {
-      ...Object.fromEntries(
-        Object.keys(settings).map((key) => [key, { $ref: `#/$defs/settings/properties/${key}` }]),
-      ),
+      ...all,
       environments: {
-        description: 'Settings by environment name.',
-        type: 'object',
-        additionalProperties: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/settings' }] },
+        description:
+          'Environments by name, as the input `environment` says it. What one says wins over what it extends, and that over the top of the file; a value is taken as a whole, and `~` unsets what would be inherited.',
+        type: ['object', 'null'],
+        additionalProperties: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/environment' }] },
       },
     },
-    $defs: { settings: shared },
+    $defs: {
+      settings: { description: 'What may stand at the top and in every environment.', ...settings },
+      environment: {
+        description: 'The settings of one environment.',
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          extends: {
+            description: 'The environment that this one takes everything from which it does not say itself.',
+            // A name such as 1.10 is a number to YAML; it is read as it is written.
+            type: ['string', 'number', 'boolean', 'null'],
+            examples: ['staging'],
+          },
+          ...all,
+        },
+      },
+    },
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }

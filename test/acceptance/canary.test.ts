@@ -32,8 +32,8 @@ describe('canary', { timeout: 90_000 }, () => {
   it('promotes a good version', async () => {
     const step = await canary('v2', {}, { weights: '50,80' });
     expect(step.outputs).toMatchObject({ result: 'succeeded', verdict: 'pass', weight: '80', version: 'v2' });
-    expect(step.summary).toMatch(/^\| 50 % \| pass \|/m);
-    expect(step.summary).toMatch(/^\| 80 % \| pass \|/m);
+    expect(step.summary).toMatch(/^\| 50 % \| pass\b/m);
+    expect(step.summary).toMatch(/^\| 80 % \| pass\b/m);
     expect(step.summary).toMatch(/```mermaid\n(?:%%.*\n)?xychart-beta\n/);
     expect(await host.versions()).toEqual({ v2: 20 });
   });

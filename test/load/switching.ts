@@ -8,7 +8,7 @@ import { silentLog } from '@deploy-actions/core';
 import {
   acquireLease,
   createFileStore,
-  isAlive,
+  isHolderAlive,
   type Router,
   type Target,
   thisProcess,
@@ -87,7 +87,7 @@ async function byWrites(host: Host, router: Router, count: number): Promise<void
     store: createFileStore(join(host.stateDirectory, 'state')),
     run: { id: 'writes', url: '', actor: 'test' },
     process: thisProcess(),
-    isAlive,
+    isAlive: isHolderAlive,
     ttl: 30_000,
     wait: 0,
     signal: new AbortController().signal,

@@ -32,6 +32,8 @@ export interface JobOptions {
   env?: Record<string, string>;
   /** Values of the repository's secrets: the runner masks these without being told to. */
   secrets?: string[];
+  /** What `${{ github.token }}` is, a secret too; default empty, so that nothing is asked of GitHub. */
+  token?: string;
 }
 
 export interface StepOptions {
@@ -203,7 +205,8 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
   /** Collected from GITHUB_ENV and GITHUB_PATH of the steps so far. */
   const exported: Record<string, string> = {};
   const paths: string[] = [];
-  const secrets = new Set(options.secrets);
+  const { token = '' } = options;
+  const secrets = new Set([...(options.secrets ?? []), ...(token === '' ? [] : [token])]);
   let phases = 0;
 
   async function startPhase(
@@ -260,7 +263,7 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
           ...Object.fromEntries(
             Object.entries({ ...manifest.inputs, ...inputs }).map(([name, value]) => [
               inputVariable(name),
-              value,
+              value === '${{ github.token }}' ? token : value,
             ]),
           ),
           ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),

@@ -15,6 +15,8 @@ export interface Injection {
   operation?: string | RegExp;
   /** Only the n-th call (from 1) that fits. */
   nth?: number;
+  /** Only the n-th call (from 1) that fits, and all after it. */
+  from?: number;
   /** Only the first so many calls that fit. */
   times?: number;
   fault: Fault;
@@ -75,6 +77,7 @@ export function createInjections() {
         if (typeof wanted === 'string' ? wanted !== operation : wanted?.test(operation) === false) continue;
         injection.seen += 1;
         if (injection.nth !== undefined && injection.nth !== injection.seen) continue;
+        if (injection.from !== undefined && injection.seen < injection.from) continue;
         if (injection.times !== undefined && injection.seen > injection.times) continue;
         chosen ??= injection.fault;
       }

@@ -1,0 +1,5 @@
+export * from './deployment.ts';
+export * from './event.ts';
+export * from './findings.ts';
+export * from './plan.ts';
+export * from './reporting.ts';
