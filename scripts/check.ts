@@ -1,13 +1,15 @@
 // npm run check [-- --json FILE]: everything about the repository that can be said without running it. All checks run, all
 // failures are shown.
 import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { overBudget } from './build/budget.ts';
 import { differences, readTree } from './build/tree.ts';
 import { distTree } from './build.ts';
 import { failureOf } from './check/command.ts';
 import { findKeptOut } from './check/kept-out.ts';
+import { writeReadmeWorkflows } from './check/readme-workflows.ts';
 import { actionlint, type Tool, zizmor } from './check/tools.ts';
 import { staleFiles } from './gen.ts';
 
@@ -35,8 +37,16 @@ async function workflows(): Promise<string[]> {
     .toSorted();
 }
 
-async function withTool(tool: Tool, ...args: string[]): Promise<string[]> {
-  return 'failure' in tool ? [tool.failure] : failureOf(tool.path, args, { cwd: root });
+/** A linter's findings in all workflows: those of the repository, those to call, those to copy, and those of the READMEs. */
+async function lintWorkflows(tool: Tool, ...args: string[]): Promise<string[]> {
+  if ('failure' in tool) return [tool.failure];
+  const folder = await mkdtemp(join(tmpdir(), 'readme-workflows-'));
+  try {
+    const files = [...(await workflows()), ...(await writeReadmeWorkflows(root, folder))];
+    return await failureOf(tool.path, [...args, ...files], { cwd: root });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 const checks: Record<string, Check> = {
@@ -53,9 +63,10 @@ const checks: Record<string, Check> = {
     const different = differences(await readTree(join(root, 'dist')), wanted);
     return [...different.map((what) => `dist/${what}; renew it with: npm run build`), ...overBudget(wanted)];
   },
-  actionlint: async () => withTool(await actionlint(), '-no-color', ...(await workflows())),
+  actionlint: async () =>
+    lintWorkflows(await actionlint(), '-no-color', '-config-file', '.github/actionlint.yaml'),
   zizmor: async () =>
-    withTool(
+    lintWorkflows(
       await zizmor(),
       '--offline',
       '--no-progress',
@@ -64,7 +75,6 @@ const checks: Record<string, Check> = {
       '--quiet',
       '--config',
       '.github/zizmor.yml',
-      ...(await workflows()),
       'dist',
     ),
   'kept out': () => findKeptOut(root),

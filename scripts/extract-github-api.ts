@@ -27,6 +27,7 @@ const operations: readonly string[] = [
   `PATCH ${repository}/check-runs/{check_run_id}`,
   `GET ${repository}/check-runs/{check_run_id}/annotations`,
   `GET ${repository}/commits/{ref}/check-runs`,
+  `GET ${repository}/commits/{ref}/status`,
   `GET ${repository}/issues/{issue_number}/comments`,
   `POST ${repository}/issues/{issue_number}/comments`,
   `PATCH ${repository}/issues/comments/{comment_id}`,

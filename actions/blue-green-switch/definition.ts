@@ -1,5 +1,7 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkKubernetesRelease,
+  checkKubernetesTarget,
   checkLedger,
   checkLinuxHost,
   checkState,
@@ -8,6 +10,8 @@ import {
   deliveryOutputs,
   githubInputs,
   ledgerInputs,
+  kubernetesReleaseInputs,
+  kubernetesTargetInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -23,7 +27,9 @@ export const definition = defineAction({
   permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
+    ...kubernetesTargetInputs,
     ...linuxHostInputs,
+    ...kubernetesReleaseInputs,
     ...deliveryInputs,
     ...ledgerInputs,
     ...githubInputs,
@@ -38,6 +44,8 @@ export const definition = defineAction({
   outputs: deliveryOutputs,
   check: (inputs) => [
     ...checkTarget(inputs),
+    ...checkKubernetesTarget(inputs),
+    ...checkKubernetesRelease(inputs),
     ...checkLinuxHost(inputs),
     ...checkLedger(inputs),
     ...checkState(inputs),

@@ -1,11 +1,5 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
-import {
-  holdWhileReady,
-  linuxHostRelease,
-  openTarget,
-  runDelivery,
-  settleAfter,
-} from '@deploy-actions/targets';
+import { holdWhileReady, openTarget, releaseOf, runDelivery, settleAfter } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -18,7 +12,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     inputs,
     wanted: {
       strategy: 'blue-green',
-      release: linuxHostRelease(inputs, context),
+      release: releaseOf(inputs, context),
       weights: [100],
       keepPrevious: inputs['keep-previous'],
     },

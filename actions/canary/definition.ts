@@ -4,6 +4,7 @@ import {
   checkLedger,
   checkLinuxHost,
   checkState,
+  checkSplit,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
@@ -67,6 +68,7 @@ export const definition = defineAction({
   },
   check: (inputs) => [
     ...checkTarget(inputs),
+    ...checkSplit(inputs),
     ...checkLinuxHost(inputs),
     ...checkLedger(inputs),
     ...checkState(inputs),

@@ -1,156 +1,252 @@
 import {
   type Context,
+  type DeploymentProgress,
   describeProblem,
-  escapeMarkdown,
   goodResults,
   type InputValues,
   type Outcome,
+  outcomeOfError,
+  type Problem,
+  type Result,
 } from '@deploy-actions/action-kit';
 import { loadConfig } from '@deploy-actions/config';
-import { DeployError } from '@deploy-actions/core';
+import { DeployError, isRecord, messageOf, type ReasonCode } from '@deploy-actions/core';
+import {
+  type DeploymentPlan,
+  openReporting,
+  publishPlan,
+  resumeDeployment,
+  trackDeployment,
+} from '@deploy-actions/publish';
+import { deploymentPlan } from '@deploy-actions/targets';
+import { endingOf, phasesJson, phasesReport, planText, summarizePhases } from './account.ts';
 import type { definition } from './definition.ts';
-import { partsOf, type Phase, type PhaseName, preparePhases } from './phases.ts';
+import { notify } from './notify.ts';
+import { type Asked, commitOf } from './phase.ts';
+import { phases as all } from './phases.ts';
+import { readServing, type TargetSettings } from './serving.ts';
+import { readSettings, targetSettings } from './settings.ts';
+import {
+  type Ended,
+  goBack,
+  type Memory,
+  planPhases,
+  type Ready,
+  runPhases,
+  settlePhases,
+} from './pipeline.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
 
-interface Ended {
-  name: PhaseName;
-  outcome: Outcome;
-}
-
-/** An error of a phase ends that phase, not the account of what the others did. */
-async function runPhase(phase: Phase, context: Context): Promise<Ended> {
-  context.summary.heading(phase.title, 2);
-  context.log.info(`${phase.title}:`);
-  try {
-    return { name: phase.name, outcome: await phase.run(context) };
-  } catch (thrown) {
-    if (!(thrown instanceof DeployError)) throw thrown;
-    const { reasonCode, message, remedy, details } = thrown;
-    return {
-      name: phase.name,
-      outcome: {
-        result: reasonCode === 'cancelled' ? 'cancelled' : 'failed',
-        reasonCode,
-        message,
-        remedy,
-        outputs: {},
-        report: { details },
-      },
-    };
-  }
-}
-
-function isGood({ outcome }: Ended): boolean {
-  return goodResults.includes(outcome.result);
-}
-
-async function prepared(
-  inputs: Inputs,
+/** Reads and checks the inputs of every phase that is asked for, before any of them runs. */
+async function preparePhases(
+  asked: Asked,
   context: Context,
-): Promise<{ phases: Phase[]; back: Phase | undefined }> {
-  const config = await loadConfig(context.facts.workspace, inputs.environment);
-  const back = { name: 'back', action: 'rollback', inputs: { environment: inputs.environment } } as const;
-  const { phases, problems } = await preparePhases([...partsOf(inputs, config), back], context);
-  if (problems.length > 0) {
-    const lines = [...new Set(problems.map((found) => `- ${describeProblem(found)}`))];
-    throw new DeployError(
-      'invalid_config',
-      `What the phases need is not all there; nothing was touched.\n${lines.join('\n')}`,
-      { remedy: 'Say it in .github/deploy.yml; its JSON Schema is deploy.schema.json.' },
-    );
+): Promise<{ ready: Ready[]; problems: Problem[] }> {
+  const ready: Ready[] = [];
+  const problems: Problem[] = [];
+  for (const phase of all.filter((one) => one.isWanted(asked))) {
+    const made = await phase.prepare(asked, context);
+    if (Array.isArray(made)) problems.push(...made);
+    else ready.push({ name: phase.name, title: phase.title, doing: phase.doing, ...made });
   }
+  return { ready, problems };
+}
+
+function refused(problems: Problem[]): DeployError {
+  // Phases read the same settings.
+  const lines = [...new Set(problems.map((found) => `- ${describeProblem(found)}`))];
+  return new DeployError(
+    'invalid_config',
+    `What the phases need is not all there; nothing was touched.\n${lines.join('\n')}`,
+    { remedy: 'Say it in .github/deploy.yml; its JSON Schema is deploy.schema.json.' },
+  );
+}
+
+function appOf({ config }: Asked): string {
+  const app = config('app')?.value;
+  return typeof app === 'string' ? app : '';
+}
+
+/** Where the release goes; it was found right before. */
+async function targetOf(asked: Asked, context: Context): Promise<TargetSettings> {
+  const read = await readSettings(targetSettings, {}, asked, context);
+  if (!read.ok) throw refused(read.problems);
+  return read.inputs;
+}
+
+/** The one deployment of all phases. */
+function deploymentOf(asked: Asked, settings: TargetSettings): DeploymentPlan {
+  const { version, strategy } = asked.inputs;
+  const sha = commitOf(version, '');
+  const plan = deploymentPlan(settings, { version, strategy });
+  return sha === '' ? plan : { ...plan, commit: { sha } };
+}
+
+/** The version that has the traffic in the end. */
+function servingOf({ outputs }: Outcome): string | undefined {
+  return outputs['version'] === undefined ? undefined : String(outputs['version']);
+}
+
+/** What the main step hands to the post step. */
+const memory = { armed: 'armed', telling: 'telling' };
+
+/** What the single actions report to: nobody, for what they are parts of reports. */
+const quiet: DeploymentProgress = { phase: () => {} };
+
+function outcomeOf(inputs: Inputs, ended: Ended[]): Outcome<Outputs> {
+  const last = ended.at(-1);
+  if (last === undefined) throw new DeployError('internal', 'There was no phase to run.');
+  const shift = ended.find(({ phase }) => phase.name === 'shift');
+  const back = shift?.undone?.outcome;
+  // What serves is what was seen last.
+  const seen = back ?? ended.findLast(({ outcome }) => outcome.outputs['slot'] !== undefined)?.outcome;
+  const wentBack = shift?.undone?.state === 'undone';
   return {
-    phases: phases.filter(({ name }) => name !== 'back'),
-    back: phases.find(({ name }) => name === 'back'),
+    ...endingOf(ended, last),
+    outputs: {
+      version: seen?.outputs['version'],
+      slot: seen?.outputs['slot'],
+      'rejected-version': wentBack ? inputs.version : shift?.outcome.outputs['rejected-version'],
+      'previous-version': (back ?? shift?.outcome)?.outputs['previous-version'],
+      'requests-sent': shift?.outcome.outputs['requests-sent'],
+      'requests-lost': shift?.outcome.outputs['requests-lost'],
+      phase: last.phase.name,
+      phases: phasesJson(ended),
+    },
+    report: { details: last.outcome.report['details'], phases: phasesReport(ended) },
   };
 }
 
-/**
- * What to do about a phase that failed after others had succeeded, last one first. Traffic is given back; migrations stay,
- * because a plan that passed its check is safe for the old version too, and going back could lose what was written since.
- */
-async function goBack(ended: Ended[], back: Phase | undefined, context: Context): Promise<string[]> {
-  const told: string[] = [];
-  for (const { name, outcome } of ended.toReversed().filter(isGood)) {
-    if (name === 'shift' && outcome.result === 'succeeded' && back !== undefined) {
-      const undone = await runPhase(back, context);
-      ended.push(undone);
-      told.push(
-        isGood(undone)
-          ? `The traffic was given back: ${undone.outcome.message}`
-          : `The traffic could not be given back: ${undone.outcome.message}`,
-      );
-    } else if (name === 'migrate' && outcome.result === 'succeeded') {
-      told.push('The migrations stay: the old version works with them.');
-    }
+async function plan(asked: Asked, ready: Ready[], context: Context): Promise<Outcome<Outputs>> {
+  const { inputs } = asked;
+  const { environment, version } = inputs;
+  const app = appOf(asked);
+  const planned = await planPhases(ready, { ...context, deployment: quiet });
+  await publishPlan(openReporting(context, inputs['github-token']), context, {
+    purpose: `plan-${app}-${environment}`,
+    title: `Plan: ${app} ${version} to ${environment}`,
+    markdown: planText(planned),
+  });
+  const bad = planned.find(({ outcome }) => !goodResults.includes(outcome.result));
+  const made = outcomeOf(inputs, planned);
+  if (bad !== undefined) {
+    const { result, reasonCode, message, remedy } = bad.outcome;
+    const outputs = { ...made.outputs, phase: bad.phase.name };
+    return {
+      ...made,
+      outputs,
+      result,
+      reasonCode,
+      remedy,
+      message: `The plan of «${bad.phase.title}» could not be made: ${message}`,
+    };
   }
-  return told;
+  const shift = planned.find(({ phase }) => phase.name === 'shift')?.outcome;
+  return {
+    ...made,
+    result: 'planned',
+    reasonCode: 'dry_run',
+    message: shift?.message ?? '',
+    remedy: undefined,
+  };
+}
+
+function lastFailed(ended: readonly Ended[]): boolean {
+  const report = ended.find(({ phase }) => phase.name === 'preflight')?.outcome.report;
+  return isRecord(report) && report['lastFailed'] === true;
+}
+
+async function release(asked: Asked, ready: Ready[], context: Context): Promise<Outcome<Outputs>> {
+  const { inputs } = asked;
+  const tracker = trackDeployment(
+    openReporting(context, inputs['github-token']),
+    context,
+    deploymentOf(asked, await targetOf(asked, context)),
+  );
+  context.remember(memory.telling, 'open');
+  const within: Context = { ...context, deployment: tracker };
+  const arming: Memory = { arm: (names) => context.remember(memory.armed, names.join(',')) };
+  const ended = await runPhases(ready, within, arming);
+  const last = ended.at(-1);
+  // What another run released over it is not ours to take back.
+  if (last !== undefined && last.outcome.result === 'superseded') arming.arm([]);
+  else if (last !== undefined && !goodResults.includes(last.outcome.result))
+    await goBack(ended, within, arming);
+  const outcome = outcomeOf(inputs, ended);
+  summarizePhases(context.summary, ready, ended);
+  await Promise.all([
+    tracker.end({ ...outcome, serving: servingOf(outcome) }),
+    notify(inputs, context, appOf(asked), outcome, lastFailed(ended)).then(() =>
+      context.remember(memory.telling, 'done'),
+    ),
+  ]);
+  return outcome;
 }
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
-  const { phases, back } = await prepared(inputs, context);
-  const ended: Ended[] = [];
-  for (const phase of phases) {
-    const made = await runPhase(phase, context);
-    ended.push(made);
-    if (!isGood(made)) break;
+  const asked = { inputs, config: await loadConfig(context.facts.workspace, inputs.environment) };
+  const { ready, problems } = await preparePhases(asked, context);
+  if (problems.length > 0) {
+    const error = refused(problems);
+    if (!inputs['dry-run']) await notify(inputs, context, appOf(asked), outcomeOfError(error), false);
+    throw error;
   }
-  const last = ended.at(-1);
-  if (last === undefined) throw new DeployError('internal', 'There was no phase to run.');
-  const told = isGood(last) || context.signal.aborted ? [] : await goBack(ended, back, context);
-  context.summary.table(
-    ['Phase', 'Result', 'What happened'],
-    ended.map(({ name, outcome }) => [name, outcome.result, escapeMarkdown(outcome.message)]),
-  );
-
-  const shift = ended.findLast(({ name }) => name === 'shift' || name === 'back');
-  const { result, reasonCode, message, remedy } = last.outcome;
-  const wentBack = ended.some(({ name }) => name === 'back');
-  const changed = ended.some(({ outcome }) => outcome.result === 'succeeded');
-  return {
-    result: isGood(last)
-      ? inputs['dry-run']
-        ? 'planned'
-        : changed
-          ? 'succeeded'
-          : 'unchanged'
-      : wentBack
-        ? 'rolled-back'
-        : result,
-    reasonCode,
-    message: [isGood(last) ? (shift?.outcome.message ?? message) : message, ...told].join(' '),
-    remedy,
-    outputs: {
-      version: shift?.outcome.outputs['version'],
-      slot: shift?.outcome.outputs['slot'],
-      'rejected-version': wentBack ? inputs.version : shift?.outcome.outputs['rejected-version'],
-      'previous-version': shift?.outcome.outputs['previous-version'],
-      'requests-sent': shift?.outcome.outputs['requests-sent'],
-      'requests-lost': shift?.outcome.outputs['requests-lost'],
-      phase: last.name,
-      phases: JSON.stringify(
-        ended.map(({ name, outcome }) => ({
-          name,
-          result: outcome.result,
-          'reason-code': outcome.reasonCode,
-          message: outcome.message,
-        })),
-      ),
-    },
-    report: {
-      details: last.outcome.report['details'],
-      phases: ended.map(({ name, outcome }) => ({ name, ...outcome })),
-    },
-  };
+  return inputs['dry-run'] ? plan(asked, ready, context) : release(asked, ready, context);
 }
 
-/** Settles what the shift left behind; the other phases leave nothing. */
+/** What the post step found and made of it; with `failure`, what could not be taken back. */
+async function settle(
+  ready: Ready[],
+  settings: TargetSettings,
+  context: Context,
+): Promise<{ outcome: Outcome; failure?: Error }> {
+  const armed = context.recall(memory.armed).split(',');
+  const words = ['The main step was ended before it could say how it went.'];
+  const outcome = (
+    result: Result,
+    reasonCode: ReasonCode,
+    version: string | undefined,
+    remedy?: string,
+  ): Outcome => ({ result, reasonCode, message: words.join(' '), remedy, outputs: { version }, report: {} });
+  try {
+    for (const { message } of await settlePhases(ready, context, armed)) words.push(message);
+  } catch (thrown) {
+    words.push(messageOf(thrown));
+    const remedy = thrown instanceof DeployError ? thrown.remedy : undefined;
+    const failure = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+    return { outcome: outcome('failed', 'revert_failed', undefined, remedy), failure };
+  }
+  // Nothing is left to be done: that it cannot be said who serves is no failure.
+  const serving = await readServing(settings, context).catch((thrown: unknown) => ({
+    words: `What serves now cannot be read: ${messageOf(thrown)}`,
+    main: undefined,
+  }));
+  words.push(serving.words);
+  return { outcome: outcome('cancelled', 'cancelled', serving.main?.version) };
+}
+
+/** Settles what a main step that was ended left behind, and says on GitHub and to those who are notified how that went. */
 export async function post(inputs: Inputs, context: Context): Promise<void> {
-  const config = await loadConfig(context.facts.workspace, inputs.environment);
-  const { phases, problems } = await preparePhases(partsOf(inputs, config), context);
+  if (inputs['dry-run']) return;
+  const asked = { inputs, config: await loadConfig(context.facts.workspace, inputs.environment) };
+  const { ready, problems } = await preparePhases(asked, context);
   // The main step said so, and touched nothing.
   if (problems.length > 0) return;
-  for (const phase of phases) await phase.post(context);
+  const settings = await targetOf(asked, context);
+  const tracker = resumeDeployment(
+    openReporting(context, inputs['github-token']),
+    context,
+    deploymentOf(asked, settings),
+  );
+  const within = { ...context, deployment: tracker ?? quiet };
+  const { outcome, failure } = await settle(ready, settings, within);
+  const ending = { ...outcome, serving: servingOf(outcome) };
+  await tracker?.end(ending);
+  // A main step that was ended in the middle told nobody.
+  if (failure !== undefined || context.recall(memory.telling) === 'open') {
+    await notify(inputs, context, appOf(asked), outcome, false);
+  }
+  if (failure !== undefined) throw failure;
 }

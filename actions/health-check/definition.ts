@@ -84,6 +84,14 @@ export const definition = defineAction({
       default: '2m',
       config: 'health.timeout',
     },
+    steady: {
+      kind: 'duration',
+      max: '6h',
+      description:
+        'How long it has to stay healthy without a break. All that it is unhealthy, before and in between, may take `timeout`.',
+      default: '0',
+      config: 'health.steady',
+    },
     environment: {
       kind: 'string',
       pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,

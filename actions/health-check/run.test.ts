@@ -36,6 +36,7 @@ function inputsWith(changes: Partial<Inputs>): Inputs {
     interval: 20,
     'request-timeout': 2_000,
     timeout: 2_000,
+    steady: 0,
     environment: undefined,
     ...changes,
   };
@@ -65,6 +66,44 @@ describe('a URL', () => {
     expect(context.summary.text()).toContain('| db | up |');
     expect(masked).toEqual(['Bearer abc']);
     expect(`${lines.join()}${context.summary.text()}${outcome.message}`).not.toContain('secret');
+  });
+
+  it('has to stay well for as long as it is watched, and a short break is forgiven', async () => {
+    let count = 0;
+    const url = await serve((_asked, response) => {
+      count += 1;
+      response.writeHead(count === 4 ? 503 : 200).end();
+    });
+    const started = performance.now();
+    const outcome = await run(inputsWith({ url, steady: 300 }), createTestContext().context);
+    expect(outcome).toMatchObject({ result: 'succeeded', reasonCode: 'ok' });
+    expect(performance.now() - started).toBeGreaterThan(300);
+    expect(count).toBeGreaterThan(5);
+  });
+
+  it('ends as soon as it was ill for longer than `timeout` while it is watched', async () => {
+    const started = performance.now();
+    // Well for 200 ms, then ill: the hour that it has to stay well is not waited for.
+    const url = await serve((_asked, response) => {
+      response.writeHead(performance.now() - started < 200 ? 200 : 503).end();
+    });
+    const outcome = await run(
+      inputsWith({ url, steady: 3_600_000, timeout: 300 }),
+      createTestContext().context,
+    );
+    expect(outcome).toMatchObject({ result: 'failed', reasonCode: 'unhealthy' });
+    expect(outcome.message).toContain('was not healthy for longer than 300ms');
+    expect(performance.now() - started).toBeLessThan(3_000);
+  });
+
+  it('with a timeout of 0, is watched until its first bad answer', async () => {
+    let count = 0;
+    const url = await serve((_asked, response) => {
+      count += 1;
+      response.writeHead(count === 3 ? 503 : 200).end();
+    });
+    const outcome = await run(inputsWith({ url, steady: 60_000, timeout: 0 }), createTestContext().context);
+    expect(outcome).toMatchObject({ result: 'failed', outputs: { checks: 3 } });
   });
 
   it('has to be well several times in a row', async () => {

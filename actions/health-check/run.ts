@@ -109,33 +109,45 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   const checks: Check[] = [];
   let count = 0;
   let inARow = 0;
+  let lastAt = 0;
+  /** Milliseconds without a break, and in all, that are not held against `timeout`. */
+  const steady = { now: 0, all: 0 };
+  const left = () => Math.max(0, inputs.timeout - deadline.elapsed() + steady.all);
+  const isHealthy = () => inARow >= inputs.successes && steady.now >= inputs.steady;
   log.info(`Checking ${target}.`);
   for (;;) {
     // The check that begins at the deadline is the last; with a deadline of 0 it is the only one.
-    const isLast = deadline.passed();
-    const left = inputs.timeout === 0 ? Infinity : Math.max(lastCheckTimeout, deadline.remaining());
-    const timeout = Math.ceil(Math.min(inputs['request-timeout'], left));
+    const isLast = left() === 0;
+    const longest = inputs.timeout === 0 ? Infinity : Math.max(lastCheckTimeout, left());
+    const timeout = Math.ceil(Math.min(inputs['request-timeout'], longest));
     const check =
       url === undefined
         ? await checkCommand(command, inputs, timeout, context)
         : await checkUrl(url, inputs, timeout, signal);
     count += 1;
     if (checks.push(check) > checksKept) checks.shift();
+    const at = deadline.elapsed();
+    const between = inARow > 0 && inputs.steady > 0 ? at - lastAt : 0;
+    lastAt = at;
     inARow = check.healthy ? inARow + 1 : 0;
-    if (inARow >= inputs.successes || isLast) break;
+    steady.now = check.healthy ? steady.now + between : 0;
+    steady.all += check.healthy ? between : 0;
+    // Once it is healthy it is looked at for as long as it has to stay so.
+    const isWatched = check.healthy && inputs.steady > 0;
+    if (isHealthy() || (isLast && !isWatched)) break;
     log.progress({
-      what: `waiting until ${target} is healthy`,
+      what: isWatched ? `watching ${target}` : `waiting until ${target} is healthy`,
       elapsed: deadline.elapsed(),
-      remaining: deadline.remaining(),
+      remaining: isWatched ? inputs.steady - steady.now : left(),
       detail: check.healthy ? `${inARow} of ${inputs.successes} in a row` : check.seen,
     });
-    const pause = Math.min(inputs.interval, deadline.remaining());
+    const pause = isWatched ? inputs.interval : Math.min(inputs.interval, left());
     await sleep(pause, signal, `waiting until ${target} is healthy`);
   }
 
   summarize(context, target, count, checks.at(-1));
   const last = checks.at(-1);
-  const healthy = inARow >= inputs.successes;
+  const healthy = isHealthy();
   const countText = count === 1 ? '1 check' : `${count} checks`;
   const inARowText = inputs.successes === 1 ? '' : `, ${inARow} of ${inputs.successes} needed in a row`;
   return {
@@ -143,7 +155,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     reasonCode: healthy ? 'ok' : 'unhealthy',
     message: healthy
       ? `${target} is healthy after ${countText} (${formatDuration(deadline.elapsed())}).`
-      : `${target} was not healthy within ${formatDuration(inputs.timeout)} (${countText}${inARowText}). Last seen: ${last?.seen ?? 'nothing'}.`,
+      : `${target} was not healthy ${inputs.steady === 0 ? 'within' : 'for longer than'} ${formatDuration(inputs.timeout)} (${countText}${inARowText}). Last seen: ${last?.seen ?? 'nothing'}.`,
     remedy: healthy
       ? undefined
       : 'Look at the log of the application; if it only needs longer, raise `timeout`.',

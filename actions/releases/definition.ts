@@ -1,6 +1,6 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import { parseDuration } from '@deploy-actions/core';
-import { githubInputs, targetInputs } from '@deploy-actions/targets';
+import { checkState, githubInputs, targetInputs } from '@deploy-actions/targets';
 
 const commands = ['list', 'show', 'diff', 'unlock', 'freeze', 'unfreeze'] as const;
 type Command = (typeof commands)[number];
@@ -157,6 +157,7 @@ export const definition = defineAction({
   },
   check: (inputs) => [
     ...checkCommand(inputs),
+    ...checkState(inputs),
     ...checkUntil(inputs.until),
     ...checkOther(inputs.environment, inputs['other-environment']),
   ],

@@ -1,10 +1,13 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkKubernetesTarget,
   checkLedger,
+  checkState,
   checkTarget,
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  kubernetesTargetInputs,
   ledgerInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -20,6 +23,7 @@ export const definition = defineAction({
   permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
+    ...kubernetesTargetInputs,
     ...deliveryInputs,
     ...ledgerInputs,
     ...githubInputs,
@@ -40,5 +44,10 @@ export const definition = defineAction({
     },
   },
   outputs: deliveryOutputs,
-  check: (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
+  check: (inputs) => [
+    ...checkTarget(inputs),
+    ...checkKubernetesTarget(inputs),
+    ...checkLedger(inputs),
+    ...checkState(inputs),
+  ],
 });

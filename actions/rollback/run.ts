@@ -1,12 +1,11 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
-import { digestOf } from '@deploy-actions/core';
 import { releaseFactsOf } from '@deploy-actions/ledger';
-import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   type HistoryEntry,
   isSettled,
   peekJournal,
   readHistory,
+  revisionsOf,
   servingOf,
 } from '@deploy-actions/release-engine';
 import {
@@ -15,10 +14,11 @@ import {
   runDelivery,
   settleAfter,
   type Target,
+  type TargetRelease,
   withServing,
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
-import { rollbackTarget } from './target.ts';
+import { rollbackTarget, withOrigin } from './target.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -26,12 +26,13 @@ type Outputs = (typeof definition)['outputs'];
 /** Says what serves when there is nothing to go back to. */
 async function choose(
   target: Target,
-  history: HistoryEntry<LinuxHostRelease>[],
-  serving: LinuxHostRelease | null,
+  history: HistoryEntry<TargetRelease>[],
+  serving: TargetRelease | null,
   version: string,
-): Promise<LinuxHostRelease> {
+): Promise<TargetRelease> {
   try {
-    return rollbackTarget(history, serving === null ? null : digestOf(serving), version).release;
+    return rollbackTarget(history, serving === null ? null : revisionsOf(target.platform)(serving), version)
+      .release;
   } catch (thrown) {
     throw await withServing(target, thrown);
   }
@@ -39,22 +40,24 @@ async function choose(
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const target = await openTarget(inputs, context);
-  const [history, slots, traffic, unfinished] = await Promise.all([
-    readHistory<LinuxHostRelease>(target.store),
+  const revisionOf = revisionsOf(target.platform);
+  const [known, slots, traffic, journal] = await Promise.all([
+    readHistory<TargetRelease>(target.store),
     target.platform.observe(),
     target.router.read(),
-    peekJournal<LinuxHostRelease>(target.store),
+    peekJournal<TargetRelease>(target.store),
   ]);
+  const history = withOrigin(known, journal, revisionOf);
   const serving = servingOf(slots, traffic).toSorted((a, b) => b.weight - a.weight)[0];
   // A release under way is what one wants to get away from: its old version is the previous one.
-  const origin = unfinished !== null && !isSettled(unfinished) ? unfinished.from : null;
+  const origin = journal !== null && !isSettled(journal) ? journal.from : null;
   const release =
     origin !== null && inputs.version === 'previous'
       ? origin.release
       : await choose(target, history, serving?.release ?? null, inputs.version);
   context.log.info(`Going back to ${release.version}.`);
-  const revision = digestOf(release);
-  const entry = history.findLast((known) => known.revision === revision && known.strategy !== 'rollback');
+  const revision = revisionOf(release);
+  const entry = history.findLast((one) => one.revision === revision && one.strategy !== 'rollback');
   return runDelivery(context, {
     target,
     inputs,

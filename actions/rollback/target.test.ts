@@ -1,7 +1,7 @@
 import { DeployError, digestOf } from '@deploy-actions/core';
-import type { HistoryEntry, Release } from '@deploy-actions/release-engine';
+import type { HistoryEntry, Journal, Release } from '@deploy-actions/release-engine';
 import { describe, expect, it } from 'vitest';
-import { rollbackTarget } from './target.ts';
+import { rollbackTarget, withOrigin } from './target.ts';
 
 let count = 0;
 function entry(version: string, changes: Partial<HistoryEntry> = {}): HistoryEntry {
@@ -111,5 +111,39 @@ describe('a named version', () => {
 
   it('is refused when it was never released', () => {
     expect(refusal([entry('1'), entry('2')], '2', '9').remedy).toBe('Versions that can be named: 2, 1.');
+  });
+});
+
+describe('what was deployed by other means', () => {
+  const last = (from: string): Journal => {
+    const release = entry('2');
+    return {
+      ...{ id: release.id, strategy: 'blue-green', run: release.run, startedAt: '2000-01-01T00:00:00Z' },
+      from: { slot: 'blue', release: { version: from } },
+      to: { slot: 'green', release: release.release },
+      ...{
+        before: [],
+        weights: [100],
+        step: 0,
+        phase: 'finished',
+        keepPrevious: true,
+        reason: null,
+        resumed: 0,
+      },
+    };
+  };
+
+  it('can be gone back to after the first release', () => {
+    const journal = last('1');
+    const history = [{ ...entry('2'), id: journal.id }];
+    expect(target(withOrigin(history, journal, digestOf), '2')).toBe('1');
+    expect(() => target(history, '2')).toThrow();
+  });
+
+  it('is not made up where the history knows better', () => {
+    const journal = last('1');
+    const history = [takenBack('1', 'limit_exceeded'), { ...entry('2'), id: journal.id }];
+    expect(withOrigin(history, journal, digestOf)).toBe(history);
+    expect(withOrigin(history, null, digestOf)).toBe(history);
   });
 });

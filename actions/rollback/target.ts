@@ -1,5 +1,5 @@
 import { DeployError, type ReasonCode } from '@deploy-actions/core';
-import type { HistoryEntry, Release } from '@deploy-actions/release-engine';
+import type { HistoryEntry, Journal, Release } from '@deploy-actions/release-engine';
 
 /** Being taken back for these says something about the version; for anything else, about the run or the router. */
 const fault: readonly ReasonCode[] = ['start_failed', 'not_ready', 'unhealthy', 'limit_exceeded'];
@@ -18,6 +18,41 @@ function lastWordOn<R extends Release>(
     }
   }
   return undefined;
+}
+
+/**
+ * The history with what served before the last release, where that was deployed by other means and has no entry: it
+ * served until then, so it can be gone back to.
+ */
+export function withOrigin<R extends Release>(
+  history: HistoryEntry<R>[],
+  last: Journal<R> | null,
+  revisionOf: (release: R) => string,
+): HistoryEntry<R>[] {
+  const at = history.findIndex((entry) => entry.id === last?.id);
+  const [from, entry] = [last?.from, history[at]];
+  if (from === undefined || from === null || entry === undefined) return history;
+  const revision = revisionOf(from.release);
+  if (history.some((known) => known.revision === revision)) return history;
+  const origin: HistoryEntry<R> = {
+    ...entry,
+    id: `before ${entry.id}`,
+    release: from.release,
+    revision,
+    slot: from.slot,
+    strategy: 'blue-green',
+    result: 'serving',
+    reason: null,
+    reasonCode: null,
+    fled: null,
+    previous: null,
+    startedAt: null,
+    at: entry.startedAt ?? entry.at,
+    facts: {},
+    verdicts: [],
+    probe: null,
+  };
+  return history.toSpliced(at, 0, origin);
 }
 
 /** What can be named, newest first. */

@@ -1,5 +1,12 @@
 import type { Json, ReasonCode } from '@deploy-actions/core';
 
+interface Otherwise {
+  /** For the documentation: `the name of the service`. */
+  means: string;
+  /** Undefined: there is none either, and an input that is required is missing. */
+  of(inputs: Readonly<Record<string, unknown>>): unknown;
+}
+
 interface InputBase {
   description: string;
   required?: true;
@@ -8,6 +15,8 @@ interface InputBase {
   example?: string;
   /** Where deploy.yml says the same: a dotted path below the environment (or below the top level). */
   config?: string;
+  /** What the input is where nothing says it, by what the other inputs are. */
+  otherwise?: Otherwise;
   /** An expression that is the default in action.yml, where the runner evaluates it: `${{ github.token }}`. */
   expression?: string;
 }
@@ -21,7 +30,7 @@ export type InputSpec = InputBase &
     | { kind: 'percentage' }
     | { kind: 'duration'; min?: string; max?: string }
     | { kind: 'enum'; values: readonly string[] }
-    | { kind: 'list' }
+    | { kind: 'list'; /** Default: commas and lines. */ separator?: 'lines' }
     | { kind: 'integers'; min: number; max: number }
     | { kind: 'map' }
     | { kind: 'command' }

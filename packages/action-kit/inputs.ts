@@ -123,6 +123,12 @@ function shown(spec: InputSpec, text: string): { value?: string } {
   return { value: text.length > 200 ? `${text.slice(0, 200)}…` : text };
 }
 
+function missing(name: string, spec: InputSpec): Problem {
+  const example = spec.example === undefined ? '' : `, for example \`${name}: ${spec.example}\``;
+  const config = spec.config === undefined ? '' : ` or \`${spec.config}\` in .github/deploy.yml`;
+  return { input: name, message: `is required and missing. Give it as an input${example}${config}.` };
+}
+
 const variableOf = (name: string) => `INPUT_${name.toUpperCase()}`;
 
 /** Inputs as the runner hands them to an action: for an action that runs another one. */
@@ -131,8 +137,8 @@ export function asStepEnvironment(inputs: Record<string, string>): NodeJS.Proces
 }
 
 /**
- * Reads, masks and checks every input: what the step says, then what deploy.yml says, then the default. All problems
- * are found in one go.
+ * Reads, masks and checks every input: what the step says, then what deploy.yml says, then the default, then what
+ * follows from the others. All problems are found in one go.
  */
 export async function readInputs<I extends InputSpecs>(
   definition: ActionDefinition<I>,
@@ -142,6 +148,7 @@ export async function readInputs<I extends InputSpecs>(
   const given = (name: string) => (sources.environment[variableOf(name)] ?? '').trim();
   const values: Record<string, unknown> = {};
   const failed = new Set<string>();
+  const unsaid: [string, InputSpec][] = [];
   for (const [name, spec] of Object.entries<InputSpec>(definition.inputs)) {
     if (spec.kind === 'secret' && given(name) !== '') sources.mask(given(name));
   }
@@ -166,15 +173,7 @@ export async function readInputs<I extends InputSpecs>(
     const text = input !== '' ? input : (said ?? spec.default ?? '');
     const from = configured === undefined ? {} : { from: configured.where };
     if (text.trim() === '') {
-      if (spec.required === true) {
-        const example = spec.example === undefined ? '' : `, for example \`${name}: ${spec.example}\``;
-        const config = spec.config === undefined ? '' : ` or \`${spec.config}\` in .github/deploy.yml`;
-        problems.push({
-          input: name,
-          message: `is required and missing. Give it as an input${example}${config}.`,
-        });
-        failed.add(name);
-      }
+      unsaid.push([name, spec]);
       continue;
     }
     const parsed = await parseValue(spec, text.trim(), sources.workspace);
@@ -186,9 +185,24 @@ export async function readInputs<I extends InputSpecs>(
     }
   }
 
+  for (const [name, spec] of unsaid) {
+    const value = spec.otherwise?.of(values);
+    if (value !== undefined) values[name] = value;
+    else if (spec.required === true) {
+      problems.push(missing(name, spec));
+      failed.add(name);
+    }
+  }
+
   const between = definition.check?.(values as Partial<InputValues<I>>) ?? [];
   problems.push(...between.filter((found) => !failed.has(found.input)));
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, inputs: values as InputValues<I> };
+  if (problems.length === 0) return { ok: true, inputs: values as InputValues<I> };
+  // As the inputs are documented; what is no input at all comes first.
+  const names = Object.keys(definition.inputs);
+  return {
+    ok: false,
+    problems: problems.toSorted((a, b) => names.indexOf(a.input) - names.indexOf(b.input)),
+  };
 }
 
 /** One line a problem: `weights (from .github/deploy.yml:4:12 canary.weights): "20,x" is not allowed; allowed is …`. */

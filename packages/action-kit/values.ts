@@ -1,6 +1,13 @@
 import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
-import { type Json, messageOf, parseDuration, parseYaml, parseEnvironmentLines } from '@deploy-actions/core';
+import {
+  type Json,
+  messageOf,
+  parseDuration,
+  parseEnvironmentLines,
+  parseImageReference as parseImage,
+  parseYaml,
+} from '@deploy-actions/core';
 import type { ImageReference, InputSpec } from './definition.ts';
 
 /** A value, or why there is none: what is wrong and what is allowed. */
@@ -36,17 +43,11 @@ export function splitCommand(text: string): string[] | undefined {
   return words;
 }
 
-// The grammar of github.com/distribution/reference: domain, path components, tag, digest.
-const domain = String.raw`(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?`;
-const component = String.raw`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`;
-const imagePattern = new RegExp(
-  String.raw`^((?:${domain}/)?${component}(?:/${component})*)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$`,
-);
-
 export function parseImageReference(text: string): ImageReference | undefined {
-  const match = imagePattern.exec(text);
-  if (match?.[1] === undefined) return undefined;
-  return { repository: match[1], tag: match[2], digest: match[3] };
+  const parsed = parseImage(text);
+  return (
+    parsed && { repository: parsed.name, tag: parsed.tag ?? undefined, digest: parsed.digest ?? undefined }
+  );
 }
 
 function parseInteger(text: string, min: number, max: number): number | undefined {
@@ -60,9 +61,9 @@ function rangeOf(min: number, max: number): string {
   return 'a whole number';
 }
 
-function items(text: string): string[] {
+function items(text: string, separator = /[\n,]/): string[] {
   return text
-    .split(/[\n,]/)
+    .split(separator)
     .map((item) => item.trim())
     .filter((item) => item !== '');
 }
@@ -135,9 +136,10 @@ export async function parseValue(spec: InputSpec, text: string, workspace: strin
         ? { value: text }
         : problem(`is not known; allowed are ${spec.values.map((value) => `\`${value}\``).join(', ')}`);
     case 'list': {
-      const value = items(text);
+      const byLine = spec.separator === 'lines';
+      const value = items(text, byLine ? /\n/ : undefined);
       return value.length === 0
-        ? problem('has no item; allowed is a list, separated by commas or lines')
+        ? problem(`has no item; allowed is a list, separated by ${byLine ? 'lines' : 'commas or lines'}`)
         : { value };
     }
     case 'map':

@@ -1,6 +1,7 @@
 export * from './atomic-file.ts';
 export * from './environment.ts';
 export * from './errors.ts';
+export * from './image-reference.ts';
 export * from './json.ts';
 export * from './markdown.ts';
 export * from './nearest.ts';

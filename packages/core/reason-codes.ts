@@ -19,6 +19,8 @@ export const reasonCodes = {
   state_conflict: 'What is there changed while it was being read, and the intent no longer held.',
   state_too_new: 'The state was written by a newer version of the suite.',
   state_corrupt: 'The stored state cannot be read.',
+  checks_not_green:
+    'A check that the commit has to pass failed, or was not there in time; nothing was touched.',
   tool_rejected: 'A program that was downloaded is not the one that was asked for; it was not run.',
   scan_failed: 'A scan could not run to its end, so there is no verdict.',
   findings_over_limit: 'A scan found more than its limits allow.',

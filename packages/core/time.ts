@@ -73,3 +73,24 @@ export async function sleep(milliseconds: number, signal: AbortSignal, what = 'w
     throw cancelled(what);
   }
 }
+
+/** A signal that aborts this long after another. `clear` when it is not needed any more: its timer keeps a process alive. */
+export function delayedSignal(
+  signal: AbortSignal,
+  milliseconds: number,
+): { signal: AbortSignal; clear(): void } {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => controller.abort(), milliseconds);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    clear() {
+      signal.removeEventListener('abort', onAbort);
+      clearTimeout(timer);
+    },
+  };
+}

@@ -3,11 +3,13 @@ import { DeployError, type ReasonCode } from '@deploy-actions/core';
 /** A permission of the token, in the words of a workflow's `permissions`. */
 export type Permission =
   | 'actions: read'
+  | 'checks: read'
   | 'checks: write'
   | 'contents: write'
   | 'deployments: write'
   | 'pull-requests: write'
-  | 'security-events: write';
+  | 'security-events: write'
+  | 'statuses: read';
 
 /** What became of one call that did not succeed. */
 export interface Failure {

@@ -1,5 +1,6 @@
 export * from './access.ts';
 export * from './checks.ts';
+export * from './commit-checks.ts';
 export { createGitHub, type GitHub, type GitHubOptions, type Id } from './client.ts';
 export * from './comments.ts';
 export * from './deployments.ts';

@@ -8,7 +8,10 @@ it('knows its platforms by name and lists them for an unknown one', () => {
   }
   for (const name of ['', 'linux', 'LINUX-HOST', 'toString', '__proto__']) {
     expect(() => platformNamed(name)).toThrow(
-      expect.objectContaining({ reasonCode: 'invalid_input', remedy: 'Platforms are: linux-host.' }),
+      expect.objectContaining({
+        reasonCode: 'invalid_input',
+        remedy: 'Platforms are: kubernetes, linux-host.',
+      }),
     );
   }
 });

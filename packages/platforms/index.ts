@@ -1,10 +1,12 @@
 import { DeployError } from '@deploy-actions/core';
+import { createKubernetes } from './kubernetes/index.ts';
 import { createLinuxHost } from './linux-host/index.ts';
 
+export * from './kubernetes/index.ts';
 export * from './linux-host/index.ts';
 
 /** Every platform by the name that deploy.yml and the `platform` input use. There is no default. */
-export const platforms = { 'linux-host': createLinuxHost } as const;
+export const platforms = { kubernetes: createKubernetes, 'linux-host': createLinuxHost } as const;
 
 export type PlatformName = keyof typeof platforms;
 

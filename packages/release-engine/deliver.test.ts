@@ -1,5 +1,6 @@
 import { DeployError, digestOf, sleep } from '@deploy-actions/core';
 import { describe, expect, it } from 'vitest';
+import { failureOf } from '../../test/support/failure.ts';
 import { deliver, type Delivery, type DeliveryOptions, planDelivery, type Wanted } from './deliver.ts';
 import { readHistory } from './history.ts';
 import { isSettled, type Journal, peekJournal } from './journal.ts';
@@ -63,15 +64,6 @@ async function historyIn(world: World) {
   return (await readHistory<TestRelease>(openStore(world))).map(
     ({ release: { version }, result }) => `${version} ${result}`,
   );
-}
-
-async function failureOf(work: Promise<unknown>): Promise<DeployError> {
-  const thrown: unknown = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (thrown instanceof DeployError) return thrown;
-  throw new Error(`no DeployError: ${String(thrown)}`);
 }
 
 function conflicting(world: World): void {

@@ -3,8 +3,8 @@ import {
   cancelled,
   type Deadline,
   deadlineIn,
+  delayedSignal,
   DeployError,
-  digestOf,
   formatDuration,
   type Log,
   messageOf,
@@ -25,9 +25,11 @@ import {
 import type { Lease } from './lease.ts';
 import {
   type Effect,
+  follows,
   isReady,
   next,
-  sameTargets,
+  type RevisionOf,
+  revisionsOf,
   type Seen,
   settleWith,
   type Sure,
@@ -156,7 +158,7 @@ export async function planDelivery<R extends Release>(
   unchanged: boolean;
 }> {
   const [slots, traffic] = await Promise.all([platform.observe(), router.read()]);
-  const revision = digestOf(wanted.release);
+  const revision = revisionsOf(platform)(wanted.release);
   const main = servingOf(slots, traffic).toSorted((a, b) => b.weight - a.weight)[0];
   if (main !== undefined && main.weight !== 100) throw splitByHand(traffic);
   const from = main === undefined ? null : { slot: main.slot, release: main.release };
@@ -165,7 +167,7 @@ export async function planDelivery<R extends Release>(
     slot !== undefined &&
     slot.revision === revision &&
     isReady(slot) &&
-    sameTargets(traffic.targets, [
+    follows(traffic, [
       { slot: slot.name, weight: 100, addresses: slot.instances.map((instance) => instance.address) },
     ]);
   const to = unchanged ? slot.name : chooseSlot(slots, traffic, revision);
@@ -212,24 +214,6 @@ async function orAbandon<T>(work: Promise<T>, signal: AbortSignal, what: string)
   }
 }
 
-/** A signal that aborts this long after another. */
-function delayed(signal: AbortSignal, milliseconds: number): { signal: AbortSignal; clear(): void } {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const onAbort = () => {
-    timer = setTimeout(() => controller.abort(), milliseconds);
-  };
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  return {
-    signal: controller.signal,
-    clear() {
-      signal.removeEventListener('abort', onAbort);
-      clearTimeout(timer);
-    },
-  };
-}
-
 /** Reads platform and router together. */
 function look<R extends Release>(
   options: DeliveryOptions<R>,
@@ -270,9 +254,9 @@ async function shift<R extends Release>(driver: Driver<R>, step: Step<R>, target
     const reasonCode = thrown instanceof DeployError ? thrown.reasonCode : undefined;
     if (reasonCode === 'lock_lost' || reasonCode === 'router_rejected') throw thrown;
     const { traffic } = await look(driver.options, step.signal);
-    if (!sameTargets(traffic.targets, targets)) {
+    if (!follows(traffic, targets)) {
       // Only the version moved: the intent holds, and the next look has the new one.
-      if (reasonCode === 'state_conflict' && sameTargets(traffic.targets, before.targets)) return;
+      if (reasonCode === 'state_conflict' && follows(traffic, before.targets)) return;
       const pause = step.journal.phase === 'reverting' ? step.pauses.shift() : undefined;
       if (pause === undefined) throw thrown;
       log.warning(`Trying again to give the traffic back: ${messageOf(thrown)}`);
@@ -370,13 +354,24 @@ async function perform<R extends Release>(
     case 'drain': {
       const drained = await options.router.drain(effect.slot, deadlineIn(options.drainTimeout), signal);
       driver.drained &&= drained.complete;
-      const count = drained.inFlight === 1 ? '1 request' : `${drained.inFlight} requests`;
+      const took = formatDuration(drained.elapsed);
+      const count =
+        drained.inFlight === null
+          ? 'an unknown number of requests'
+          : drained.inFlight === 1
+            ? '1 request'
+            : `${drained.inFlight} requests`;
       if (!drained.complete) {
         options.log.warning(
-          `${count} to ${effect.slot} still in flight after ${formatDuration(drained.elapsed)}; it is given its own time to finish when it is stopped.`,
+          `${count} to ${effect.slot} still in flight after ${took}; it is given its own time to finish when it is stopped.`,
         );
       }
-      driver.event('drained', `${effect.slot}: ${count} left after ${formatDuration(drained.elapsed)}`);
+      driver.event(
+        'drained',
+        drained.inFlight === null
+          ? `${effect.slot}: given ${took}; ${options.router.name} counts no requests`
+          : `${effect.slot}: ${count} left after ${took}`,
+      );
       return 'drained';
     }
     case 'retire':
@@ -421,7 +416,7 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
         );
       }
       const seen = { ...(await orAbandon(look(options, signal), atLast, 'looking at what is')), sure };
-      effect = next(journal, seen);
+      effect = next(journal, seen, revisionsOf(options.platform));
       if (effect.do === 'take-back') throw new DeployError(effect.reason.reasonCode, effect.reason.message);
       const mayEnd = effect.do === 'stop' || (effect.do === 'record' && !isWayForth(journal));
       if (signal.aborted && !mayEnd) throw cancelled(`in phase «${journal.phase}»`);
@@ -481,27 +476,28 @@ function undecided(journal: Journal, thrown: unknown, reason: Reason): DeployErr
 }
 
 /** What a rollback got away from; a version that was only moved to another slot is not. */
-function fledBy(journal: Journal): string | null {
+function fledBy<R extends Release>(journal: Journal<R>, revisionOf: RevisionOf<R>): string | null {
   if (journal.strategy !== 'rollback' || journal.phase !== 'finished' || journal.from === null) return null;
-  const left = digestOf(journal.from.release);
-  return left === digestOf(journal.to.release) ? null : left;
+  const left = revisionOf(journal.from.release);
+  return left === revisionOf(journal.to.release) ? null : left;
 }
 
 function historyEntry<R extends Release>(
   journal: Journal<R>,
   run: RunIdentity,
+  revisionOf: RevisionOf<R>,
   probe: ProbeCounts | null,
 ): HistoryEntry<R> {
   return {
     id: journal.id,
     release: journal.to.release,
-    revision: digestOf(journal.to.release),
+    revision: revisionOf(journal.to.release),
     slot: journal.to.slot,
     strategy: journal.strategy,
     result: journal.phase === 'finished' ? 'serving' : 'taken-back',
     reason: journal.reason?.message ?? null,
     reasonCode: journal.reason?.reasonCode ?? null,
-    fled: fledBy(journal),
+    fled: fledBy(journal, revisionOf),
     previous: journal.from?.release.version ?? null,
     startedAt: journal.startedAt,
     at: new Date().toISOString(),
@@ -526,7 +522,7 @@ export async function deliver<R extends Release>(
   wanted: Wanted<R> | null,
   options: DeliveryOptions<R>,
 ): Promise<Delivery<R>> {
-  const atLast = delayed(options.signal, options.cancelBudget ?? defaultCancelBudget);
+  const atLast = delayedSignal(options.signal, options.cancelBudget ?? defaultCancelBudget);
   try {
     return await deliverWithin(lease, wanted, options, atLast.signal);
   } finally {
@@ -543,6 +539,7 @@ async function deliverWithin<R extends Release>(
   const { store, router, platform, run } = options;
   const start = performance.now();
   const { fence } = lease;
+  const revisionOf = revisionsOf(platform);
   const journal = await openJournal<R>(store, fence);
   // Not before the journal has been written: where that cannot be, nothing is touched. What is seen after it counts.
   let claimed: Promise<void> | undefined;
@@ -565,7 +562,7 @@ async function deliverWithin<R extends Release>(
   };
   const remember = async (ended: Journal<R>, by: RunIdentity, probe: ProbeCounts | null = null) => {
     try {
-      await recordInHistory(store, fence, historyEntry(ended, by, probe));
+      await recordInHistory(store, fence, historyEntry(ended, by, revisionOf, probe));
     } catch (thrown) {
       if (thrown instanceof DeployError && thrown.reasonCode === 'lock_lost') throw thrown;
       // The release itself has come to its end; the next run makes up for the entry.
@@ -578,15 +575,15 @@ async function deliverWithin<R extends Release>(
     return { journal: ended, settled, serving: servingOf(slots, traffic), drained: driver.drained };
   };
 
-  const revision = wanted === null ? null : digestOf(wanted.release);
+  const revision = wanted === null ? null : revisionOf(wanted.release);
   let settled: Journal<R> | null = null;
   const found = journal.current();
   if (found !== null && !isSettled(found)) {
     // From here on it is this run's to finish, and its post step's.
     // The same release may have been asked for with more to know of it; what it began with holds.
-    const isSame = digestOf(found.to.release) === revision;
+    const isSame = revisionOf(found.to.release) === revision;
     const facts = { ...(isSame ? wanted?.facts : undefined), ...found.facts };
-    const goOn = { ...settleWith(found, revision), run, facts };
+    const goOn = { ...settleWith(found, revision, revisionOf), run, facts };
     driver.event('note', `Found ${found.to.release.version} unfinished (${found.phase}).`);
     options.log.warning(
       `Found the release of ${found.to.release.version} unfinished in phase «${found.phase}»; ${goOn.phase === found.phase ? 'going on from there' : `now ${goOn.phase}`}.`,
@@ -596,7 +593,7 @@ async function deliverWithin<R extends Release>(
     const ended = await drive(driver);
     const wasGoingBack = goOn.phase === 'reverting' || goOn.phase === 'cleaning';
     // One that was being taken back is released anew, as it would be had that come to its end.
-    if (revision === null || (digestOf(ended.to.release) === revision && !wasGoingBack)) {
+    if (revision === null || (revisionOf(ended.to.release) === revision && !wasGoingBack)) {
       return finish(ended, null);
     }
     await remember(ended, run);
@@ -620,6 +617,7 @@ async function deliverWithin<R extends Release>(
     if (!observed.matches) throw unverified(options, plan.traffic, observed.detail);
     return finish(null, settled);
   }
+  await platform.check?.(plan.to, wanted.release);
   const before = journal.current();
   await journal.write({
     id: randomUUID(),

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createFileStore } from './file-store.ts';
+import { storeConformance } from './store-conformance.ts';
 
 const storeModule = new URL('./file-store.ts', import.meta.url).href;
 const crash = new URL('../../test/support/crash.mjs', import.meta.url).href;
@@ -52,81 +52,15 @@ function inProcess(script: string, options: { env?: NodeJS.ProcessEnv; imports?:
 const pathOf = (key: string, version: number) =>
   join(directory, key, `${String(version).padStart(10, '0')}.json`);
 
+storeConformance('file-store', () => {
+  let stores = 0;
+  return {
+    fresh: () => join(directory, `store-${(stores += 1)}`),
+    open: (place) => createFileStore(place),
+  };
+});
+
 describe('compare-and-swap', () => {
-  it('starts at version 0 and reads back what was written', async () => {
-    const store = createFileStore(directory);
-    expect(await store.read('journal')).toEqual({ value: null, version: 0 });
-    expect(await store.write('journal', { step: 1, note: 'ü' }, 0)).toBe(1);
-    expect(await store.read('journal')).toEqual({ value: { step: 1, note: 'ü' }, version: 1 });
-  });
-
-  it('refuses a version that is not current, and changes nothing', async () => {
-    const store = createFileStore(directory);
-    await store.write('journal', 'a', 0);
-    for (const expected of [0, 2, 7]) {
-      await expect(store.write('journal', 'b', expected)).rejects.toMatchObject({
-        reasonCode: 'state_conflict',
-      });
-    }
-    expect(await store.read('journal')).toEqual({ value: 'a', version: 1 });
-  });
-
-  it('agrees with a model of a map with versions', async () => {
-    const keys = fc.constantFrom('a', 'b');
-    const operations = fc.oneof(
-      {
-        weight: 3,
-        arbitrary: fc.record({
-          do: fc.constant('write' as const),
-          key: keys,
-          off: fc.constant(0),
-          value: fc.jsonValue(),
-        }),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.record({
-          do: fc.constant('write' as const),
-          key: keys,
-          off: fc.integer({ min: -2, max: 2 }),
-          value: fc.jsonValue(),
-        }),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.record({
-          do: fc.constant('touch' as const),
-          key: keys,
-          off: fc.integer({ min: -2, max: 2 }),
-        }),
-      },
-    );
-    let run = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(operations, { maxLength: 12 }), async (steps) => {
-        const store = createFileStore(join(directory, `run-${run++}`));
-        const model = new Map<string, { value: unknown; version: number }>();
-        for (const step of steps) {
-          const known = model.get(step.key) ?? { value: null, version: 0 };
-          const expected = known.version + step.off;
-          if (step.do === 'touch') {
-            await store.touch(step.key, expected);
-          } else if (expected === known.version) {
-            expect(await store.write(step.key, step.value, expected)).toBe(expected + 1);
-            model.set(step.key, { value: JSON.parse(JSON.stringify(step.value)), version: expected + 1 });
-          } else {
-            await expect(store.write(step.key, step.value, expected)).rejects.toMatchObject({
-              reasonCode: 'state_conflict',
-            });
-          }
-          const now = model.get(step.key) ?? { value: null, version: 0 };
-          expect(await createFileStore(store.location).read(step.key)).toEqual(now);
-        }
-      }),
-      { numRuns: 40 },
-    );
-  });
-
   it('lets exactly one of twenty racing processes win each version and loses none', async () => {
     const rounds = 3;
     const racers = Array.from({ length: 20 }, (_, racer) =>

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeployError, type Log, type ProgressLine, silentLog } from '@deploy-actions/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failureOf } from '../../test/support/failure.ts';
 import { createFileStore } from './file-store.ts';
 import { acquireLease, describeRun, type Lease, type LeaseOptions } from './lease.ts';
 import type { StateStore } from './ports.ts';
@@ -38,15 +39,6 @@ async function acquire(id: string, changes: Partial<LeaseOptions> = {}): Promise
   });
   leases.push(lease);
   return lease;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<DeployError> {
-  const thrown: unknown = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (thrown instanceof DeployError) return thrown;
-  throw new Error(`no DeployError: ${String(thrown)}`);
 }
 
 /** A process on another host: nobody here can tell whether it runs. */

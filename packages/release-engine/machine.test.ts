@@ -578,3 +578,32 @@ describe('settleWith', () => {
     expect(settleWith(journalOf({ phase: 'holding' }), digestOf(other)).phase).toBe('reverting');
   });
 });
+
+describe('a platform and router that know slots by more than addresses', () => {
+  const serving = (targets: Target[], bySlot: boolean): Seen => ({
+    slots: [slotWith('blue', v1, [true]), slotWith('green', v2, [true, true])],
+    traffic: { targets, version: '1', ...(bySlot ? { bySlot } : {}) },
+    sure: new Set<Sure>(['ready', 'verified']),
+  });
+  const elsewhere: Target[] = [
+    { slot: 'green', weight: 100, addresses: [] },
+    { slot: 'blue', weight: 0, addresses: [] },
+  ];
+  const shifting = journalOf({ phase: 'shifting', weights: [100] });
+
+  it('compare no addresses where the router has none', () => {
+    expect(next(shifting, serving(elsewhere, true))).toMatchObject({ do: 'record' });
+    expect(next(shifting, serving(elsewhere, false))).toMatchObject({ do: 'shift' });
+  });
+
+  it('tell releases apart as the platform does', () => {
+    const images = (release: Release) => `image of ${release.version}`;
+    const slots = [slotWith('blue', v1, [true]), { ...slotWith('green', v2, [true]), revision: images(v2) }];
+    const seen: Seen = { slots, traffic: { targets: [], version: '1' }, sure: new Set<Sure>(['ready']) };
+    const starting = journalOf({ phase: 'starting' });
+    expect(next(starting, seen, images)).toMatchObject({ do: 'record' });
+    expect(next(starting, seen)).toMatchObject({ do: 'deploy' });
+    expect(settleWith(journalOf({ phase: 'holding' }), images(v2), images).phase).toBe('holding');
+    expect(settleWith(journalOf({ phase: 'holding' }), images(v2)).phase).toBe('reverting');
+  });
+});

@@ -1,6 +1,6 @@
 import { digestOf, type ReasonCode } from '@deploy-actions/core';
 import type { Journal, Phase, Reason } from './journal.ts';
-import type { Release, Slot, Slots, Target, Traffic } from './ports.ts';
+import type { Platform, Release, Slot, Slots, Target, Traffic } from './ports.ts';
 
 /** A fact that cannot be read from the outside. */
 export type Sure = 'deployed' | 'ready' | 'verified' | 'held' | 'drained';
@@ -50,6 +50,13 @@ function shares(targets: Target[], detail: (target: Target) => string): string {
     .join(' ');
 }
 
+/** What tells releases apart on a platform. */
+export type RevisionOf<R extends Release> = (release: R) => string;
+
+export function revisionsOf<R extends Release>(platform: Platform<R>): RevisionOf<R> {
+  return (release) => platform.revisionOf?.(release) ?? digestOf(release);
+}
+
 export function sameTargets(a: Target[], b: Target[]): boolean {
   const addresses = (target: Target) => target.addresses.toSorted().join(',');
   return shares(a, addresses) === shares(b, addresses);
@@ -62,6 +69,13 @@ function sameWeights(a: Target[], b: Target[]): boolean {
 function target(slots: Slots, name: string, weight: number): Target {
   const instances = slotOf(slots, name)?.instances ?? [];
   return { slot: name, weight, addresses: instances.map((instance) => instance.address) };
+}
+
+/** Whether the traffic is what these targets say, as far as the router can tell. */
+export function follows(traffic: Traffic, targets: Target[]): boolean {
+  return traffic.bySlot === true
+    ? sameWeights(traffic.targets, targets)
+    : sameTargets(traffic.targets, targets);
 }
 
 /** The targets that give the new version `weight` percent and the old one the rest. */
@@ -81,8 +95,8 @@ function takeBackFor(reasonCode: ReasonCode, message: string): Effect<never> {
 }
 
 /** Whether the slot holds the release that the journal names, well or not. */
-function holds<R extends Release>(slot: Slot<R> | undefined, release: R): boolean {
-  return slot !== undefined && slot.release !== null && slot.revision === digestOf(release);
+function holds<R extends Release>(slot: Slot<R> | undefined, release: R, revisionOf: RevisionOf<R>): boolean {
+  return slot !== undefined && slot.release !== null && slot.revision === revisionOf(release);
 }
 
 interface Place<R extends Release> {
@@ -91,9 +105,13 @@ interface Place<R extends Release> {
 }
 
 /** Nothing to do when the place is ready. Deploying where it is not well starts again what died or never started. */
-function bringUp<R extends Release>(place: Place<R>, seen: Seen<R>): Effect<R> | undefined {
+function bringUp<R extends Release>(
+  place: Place<R>,
+  seen: Seen<R>,
+  revisionOf: RevisionOf<R>,
+): Effect<R> | undefined {
   const slot = slotOf(seen.slots, place.slot);
-  const there = holds(slot, place.release);
+  const there = holds(slot, place.release, revisionOf);
   if (there && isReady(slot) && seen.sure.has('ready')) return undefined;
   return there && (isReady(slot) || seen.sure.has('deployed'))
     ? { do: 'await-ready', slot: place.slot, serving: false }
@@ -104,11 +122,15 @@ function bringUp<R extends Release>(place: Place<R>, seen: Seen<R>): Effect<R> |
  * What it takes for the new version to be given traffic, or to keep it. With traffic it is not repaired but taken
  * back: the old version is there, and users wait. A first release has nothing to go back to.
  */
-function bringUpNew<R extends Release>(journal: Journal<R>, seen: Seen<R>): Effect<R> | undefined {
+function bringUpNew<R extends Release>(
+  journal: Journal<R>,
+  seen: Seen<R>,
+  revisionOf: RevisionOf<R>,
+): Effect<R> | undefined {
   const { from, to } = journal;
-  if (from === null || weightOf(seen.traffic.targets, to.slot) === 0) return bringUp(to, seen);
+  if (from === null || weightOf(seen.traffic.targets, to.slot) === 0) return bringUp(to, seen, revisionOf);
   const slot = slotOf(seen.slots, to.slot);
-  if (!holds(slot, to.release)) {
+  if (!holds(slot, to.release, revisionOf)) {
     return takeBackFor('unhealthy', `${to.release.version} is not in ${to.slot} any more.`);
   }
   return isReady(slot) && seen.sure.has('ready')
@@ -124,19 +146,27 @@ function changedByHand<R extends Release>(journal: Journal<R>): Effect<R> {
 }
 
 /** In phases in which the new version has all traffic: what to do when that is not so any more. */
-function keepAllTraffic<R extends Release>(journal: Journal<R>, seen: Seen<R>): Effect<R> | undefined {
+function keepAllTraffic<R extends Release>(
+  journal: Journal<R>,
+  seen: Seen<R>,
+  revisionOf: RevisionOf<R>,
+): Effect<R> | undefined {
   const { from, to, weights } = journal;
   const { targets } = seen.traffic;
   if (from !== null && weightOf(targets, from.slot) > 0) return changedByHand(journal);
   if (weightOf(targets, to.slot) !== 100) return record('shifting', Math.max(0, weights.length - 1));
-  return bringUpNew(journal, seen);
+  return bringUpNew(journal, seen, revisionOf);
 }
 
 /**
  * The state machine of a release: what to do next, given the journal and what is seen. Pure. Every effect is
  * idempotent, so that the answer for a state seen after a kill is the same as it would have been before.
  */
-export function next<R extends Release>(journal: Journal<R>, seen: Seen<R>): Effect<R> {
+export function next<R extends Release>(
+  journal: Journal<R>,
+  seen: Seen<R>,
+  revisionOf: RevisionOf<R> = digestOf,
+): Effect<R> {
   const { from, to } = journal;
   const { slots, sure } = seen;
   const { targets: now } = seen.traffic;
@@ -145,15 +175,15 @@ export function next<R extends Release>(journal: Journal<R>, seen: Seen<R>): Eff
   const last = from === null || journal.step >= journal.weights.length - 1;
   switch (journal.phase) {
     case 'starting':
-      return bringUp(to, seen) ?? record('shifting', 0);
+      return bringUp(to, seen, revisionOf) ?? record('shifting', 0);
     case 'shifting': {
-      const missing = bringUpNew(journal, seen);
+      const missing = bringUpNew(journal, seen, revisionOf);
       if (missing !== undefined) return missing;
       const targets = targetsAt(journal, slots, weight);
       if (targets.some((share) => share.weight > 0 && share.addresses.length === 0)) {
         return takeBackFor('unhealthy', `${from?.release.version} is not in ${from?.slot} any more.`);
       }
-      if (!sameTargets(now, targets)) return { do: 'shift', targets };
+      if (!follows(seen.traffic, targets)) return { do: 'shift', targets };
       return sure.has('verified') ? record('holding') : { do: 'verify' };
     }
     case 'holding':
@@ -161,7 +191,7 @@ export function next<R extends Release>(journal: Journal<R>, seen: Seen<R>): Eff
       if (!sure.has('held')) return { do: 'hold', weight, last };
       return last ? record('draining') : record('shifting', journal.step + 1);
     case 'draining': {
-      const missing = keepAllTraffic(journal, seen);
+      const missing = keepAllTraffic(journal, seen, revisionOf);
       if (missing !== undefined) return missing;
       if (from === null) return record('finished');
       if (!sure.has('drained')) return { do: 'drain', slot: from.slot };
@@ -169,18 +199,18 @@ export function next<R extends Release>(journal: Journal<R>, seen: Seen<R>): Eff
     }
     case 'retiring': {
       // The old version is the way back until it is stopped, so the new one is looked at once more.
-      const missing = keepAllTraffic(journal, seen);
+      const missing = keepAllTraffic(journal, seen, revisionOf);
       if (missing !== undefined) return missing;
-      return from !== null && holds(slotOf(slots, from.slot), from.release)
+      return from !== null && holds(slotOf(slots, from.slot), from.release, revisionOf)
         ? { do: 'retire', slot: from.slot }
         : record('finished');
     }
     case 'reverting': {
       if (from === null) return record('cleaning');
-      const missing = bringUp(from, seen);
+      const missing = bringUp(from, seen, revisionOf);
       if (missing !== undefined) return missing;
       const targets = targetsAt(journal, slots, 0);
-      if (!sameTargets(now, targets)) return { do: 'shift', targets };
+      if (!follows(seen.traffic, targets)) return { do: 'shift', targets };
       if (!sure.has('verified')) return { do: 'verify' };
       return sure.has('drained') ? record('cleaning') : { do: 'drain', slot: to.slot };
     }
@@ -189,7 +219,7 @@ export function next<R extends Release>(journal: Journal<R>, seen: Seen<R>): Eff
       // A first release that took traffic has nothing to give it back to: it stays, and the report says so.
       if (weightOf(now, to.slot) > 0) return record('reverted');
       // What ran there before goes on running, and so does whatever else is in the slot.
-      return holds(slotOf(slots, to.slot), to.release) && to.adopted !== true
+      return holds(slotOf(slots, to.slot), to.release, revisionOf) && to.adopted !== true
         ? { do: 'retire', slot: to.slot }
         : record('reverted');
     case 'finished':
@@ -226,16 +256,17 @@ export function takeBack<R extends Release>(journal: Journal<R>, reason: Reason)
 export function settleWith<R extends Release>(
   journal: Journal<R>,
   wantedRevision: string | null,
+  revisionOf: RevisionOf<R> = digestOf,
 ): Journal<R> {
   const resumed = { ...journal, resumed: journal.resumed + 1 };
-  if (wantedRevision !== null && digestOf(journal.to.release) === wantedRevision) return resumed;
+  if (wantedRevision !== null && revisionOf(journal.to.release) === wantedRevision) return resumed;
   const reason: Reason = {
     reasonCode: 'unfinished_release',
     message: `The release of ${journal.to.release.version} was not finished by ${journal.run.url || `run ${journal.run.id}`}.`,
     details: [],
   };
   const hasAllTraffic = journal.phase === 'draining' || journal.phase === 'retiring';
-  const oldIsWanted = journal.from !== null && digestOf(journal.from.release) === wantedRevision;
+  const oldIsWanted = journal.from !== null && revisionOf(journal.from.release) === wantedRevision;
   return hasAllTraffic && oldIsWanted
     ? { ...resumed, phase: 'reverting', reason }
     : takeBack(resumed, reason);

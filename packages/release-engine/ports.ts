@@ -19,7 +19,7 @@ export interface Slot<R extends Release = Release> {
   name: string;
   /** Null when nothing was ever deployed to it, or it was retired. */
   release: R | null;
-  /** Digest of the release (of the image, where there is one): equal digests need no deploy. */
+  /** What `revisionOf` the platform says of its release: equal revisions need no deploy. */
   revision: string | null;
   /** How many instances it should have and how many of them are ready to serve. */
   wanted: number;
@@ -48,8 +48,12 @@ export interface Fence {
 /** Where versions run. Every method is idempotent: repeated after a kill it ends in the same state. */
 export interface Platform<R extends Release = Release> {
   readonly name: string;
+  /** What tells one release from another, by the release alone; default: the digest of all of it. Pure. */
+  revisionOf?(release: R): string;
   /** Every slot as it is now. Slots with nothing in them are listed too. */
   observe(): Promise<Slots<R>>;
+  /** Throws for a release that `deploy` would refuse. Asked before a release begins; touches nothing. */
+  check?(slot: string, release: R): Promise<void>;
   /** Makes the slot run this release, replacing what is in it. Returns when started, not when ready. */
   deploy(slot: string, release: R, fence: Fence): Promise<void>;
   /**
@@ -75,6 +79,8 @@ export interface Traffic {
   targets: Target[];
   /** Opaque token of the configuration that was read; `apply` refuses when it is no longer current. */
   version: string;
+  /** The router sends to whatever is ready in a slot: it knows no addresses, and none are compared. */
+  bySlot?: boolean;
 }
 
 export interface Capabilities {
@@ -98,8 +104,8 @@ export interface Observed {
 
 export interface Drained {
   complete: boolean;
-  /** Requests still in flight when it returned. */
-  inFlight: number;
+  /** Requests still in flight when it returned; null where the router cannot count them. */
+  inFlight: number | null;
   /** Milliseconds it took. */
   elapsed: number;
 }

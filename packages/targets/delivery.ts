@@ -4,9 +4,8 @@ import {
   escapeMarkdown,
   type Outcome,
 } from '@deploy-actions/action-kit';
-import { DeployError, digestOf, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { DeployError, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
 import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
-import type { LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   deliver,
   type Delivery,
@@ -19,6 +18,7 @@ import {
   type Probe,
   type ProbeCounts,
   readHistory,
+  revisionsOf,
   servingOf,
   startProbe,
   type Wanted,
@@ -26,13 +26,13 @@ import {
 import { type SlotShare, trafficChart, weightChart } from './charts.ts';
 import type { WindowResult } from './hold.ts';
 import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
-import { requireWritable, type Target, withLease } from './open.ts';
+import { requireWritable, type Target, type TargetRelease, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
 
 type Outputs = Outcome<typeof deliveryOutputs>['outputs'];
 type DeliveryOutcome = Outcome<typeof deliveryOutputs>;
-type HostDelivery = Delivery<LinuxHostRelease>;
+type TargetDelivery = Delivery<TargetRelease>;
 
 /** What a delivery reads of the inputs of the action. */
 export type RequestInputs = DeliveryInputs & LedgerInputs & TrackedInputs;
@@ -40,16 +40,16 @@ export type RequestInputs = DeliveryInputs & LedgerInputs & TrackedInputs;
 export interface DeliveryRequest {
   target: Target;
   inputs: RequestInputs;
-  wanted: Wanted<LinuxHostRelease> | null;
+  wanted: Wanted<TargetRelease> | null;
   /** What the ledger has of the version already, where it is not what this run says: when going back to it. */
   known?: Pick<ReleaseFacts, 'sha' | 'images'> | undefined;
-  hold: DeliveryOptions<LinuxHostRelease>['hold'];
+  hold: DeliveryOptions<TargetRelease>['hold'];
   /** Filled by `hold`, for the summary. */
   windows: { weight: number; result: WindowResult }[];
 }
 
 function outputsOf(
-  serving: HostDelivery['serving'],
+  serving: TargetDelivery['serving'],
   previous: string | undefined,
   probe?: ProbeCounts,
 ): Outputs {
@@ -64,7 +64,7 @@ function outputsOf(
   };
 }
 
-export function describeServing(serving: HostDelivery['serving']): string {
+export function describeServing(serving: TargetDelivery['serving']): string {
   if (serving.length === 0) return 'Nothing serves.';
   const shares = serving.map(({ slot, release, weight }) =>
     weight === 100 ? `${release.version} (${slot}) serves` : `${release.version} (${slot}) has ${weight} %`,
@@ -73,7 +73,7 @@ export function describeServing(serving: HostDelivery['serving']): string {
 }
 
 /** Who has the traffic, and who had it. */
-function sharesOf({ journal, serving }: HostDelivery): SlotShare[] {
+function sharesOf({ journal, serving }: TargetDelivery): SlotShare[] {
   const known = new Map<string, string>();
   // What was stopped is not there any more.
   if (journal?.phase === 'finished' && journal.from !== null && journal.keepPrevious) {
@@ -92,7 +92,7 @@ function withUnits(text: string): string {
 function summarize(
   context: Context,
   request: DeliveryRequest,
-  delivery: HostDelivery,
+  delivery: TargetDelivery,
   events: DeliveryEvent[],
   probe: ProbeCounts | undefined,
 ): void {
@@ -158,27 +158,33 @@ function factsOf(
   };
 }
 
+function describeRelease(release: TargetRelease): string {
+  return 'images' in release ? `with ${release.images.join(', ')}` : `${release.instances} instance(s)`;
+}
+
 async function plan(
   context: Context,
   request: DeliveryRequest,
-  wanted: Wanted<LinuxHostRelease>,
+  wanted: Wanted<TargetRelease>,
 ): Promise<DeliveryOutcome> {
   const { target, inputs } = request;
-  const unfinished = await peekJournal<LinuxHostRelease>(target.store);
+  const unfinished = await peekJournal<TargetRelease>(target.store);
   const planned = await planDelivery(target.platform, target.router, wanted);
   const serving = servingOf(planned.slots, planned.traffic);
+  const revisionOf = revisionsOf(target.platform);
   const steps: string[] = [];
   if (unfinished !== null && !isSettled(unfinished)) {
     steps.push(
-      digestOf(unfinished.to.release) === digestOf(wanted.release)
+      revisionOf(unfinished.to.release) === revisionOf(wanted.release)
         ? `go on with the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`
         : `settle the unfinished release of ${unfinished.to.release.version} in phase «${unfinished.phase}»`,
     );
   }
   if (!planned.unchanged) {
+    await target.platform.check?.(planned.to, wanted.release);
     const weights = planned.from === null ? [100] : wanted.weights;
     steps.push(
-      `start ${wanted.release.version} in ${planned.to}, ${wanted.release.instances} instance(s), and wait until it is ready`,
+      `start ${wanted.release.version} in ${planned.to}, ${describeRelease(wanted.release)}, and wait until it is ready`,
     );
     for (const weight of weights) {
       const rest = planned.from === null || weight === 100 ? '' : `, ${planned.from.slot} ${100 - weight} %`;
@@ -227,7 +233,7 @@ function withoutEnvironments(report: Record<string, unknown>): Record<string, un
 /** The result of a delivery that came to an end. */
 function outcomeOf(
   request: DeliveryRequest,
-  delivery: HostDelivery,
+  delivery: TargetDelivery,
   events: DeliveryEvent[],
   probe?: ProbeCounts,
 ): DeliveryOutcome {
@@ -332,10 +338,13 @@ async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promi
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
   const { inputs, wanted, known } = request;
   if (wanted === null) return moveTraffic(context, request);
-  if (inputs['dry-run']) {
+  // Before anything is written, the lease and the deployment on GitHub included: what is frozen is not touched at all.
+  try {
     await respectFreeze(request);
-    return plan(context, request, wanted);
+  } catch (thrown) {
+    throw await withServing(request.target, thrown);
   }
+  if (inputs['dry-run']) return plan(context, request, wanted);
   const { release, strategy } = wanted;
   const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
   return tracked(context, inputs, planned, (progress) => moveTraffic(context, request, progress));
@@ -354,8 +363,6 @@ async function moveTraffic(
   // A cancelled run has no time to wait for answers.
   const stopProbing = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   try {
-    // Before the lease is written, too: what is frozen is not touched at all.
-    await respectFreeze(request);
     if (target.keptIn === 'platform') await requireWritable(target);
     const delivery = await withLease(
       target,
@@ -382,7 +389,7 @@ async function moveTraffic(
         const { targets } = await target.router.read();
         if (targets.some(({ weight }) => weight > 0)) startProbing();
         const facts = asFacts(factsOf(context, request, brokeFreeze));
-        return deliver<LinuxHostRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
+        return deliver<TargetRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
           platform: target.platform,
           router: target.router,
           store: target.store,
@@ -437,7 +444,7 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
 
 /** The post step: settles what this run's main step left unfinished, and nothing else. */
 export async function settleAfter(context: Context, target: Target, inputs: RequestInputs): Promise<void> {
-  const journal = await peekJournal<LinuxHostRelease>(target.store);
+  const journal = await peekJournal<TargetRelease>(target.store);
   const version = journal?.to.release.version ?? '';
   await trackedAfter(context, inputs, version, async () => {
     if (journal === null || journal.run.id !== target.run.id) {
@@ -465,7 +472,7 @@ export async function settleAfter(context: Context, target: Target, inputs: Requ
     context.log.info(outcome.message);
     const serving = outcome.outputs.version;
     return {
-      result: outcome.reasonCode === 'reverted' ? 'cancelled' : 'succeeded',
+      result: serving === version ? 'succeeded' : 'cancelled',
       message: outcome.message,
       serving: typeof serving === 'string' ? serving : undefined,
     };

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError, type Log, orUndefinedIfMissing, replaceFile, secretsOf } from '@deploy-actions/core';
-import { createLinuxHost, type LinuxHostRelease } from '@deploy-actions/platforms';
+import { createLinuxHost, type KubernetesRelease, type LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   acquireLease,
   type Lease,
@@ -19,19 +19,28 @@ import {
   parsePortRange,
   type TargetInputs,
 } from './inputs.ts';
+import {
+  type KubernetesReleaseInputs,
+  type KubernetesTargetInputs,
+  textOfImage,
+} from './kubernetes-inputs.ts';
 import { openState, type State, stateDirectoryOf } from './state.ts';
 
 /** The two slots of a host: while one serves, the other is free for the next version. */
 export const slots = ['blue', 'green'];
 
+/** A version on whatever platform. A target is opened with the platform, router and state of one of them. */
+export type TargetRelease = LinuxHostRelease | KubernetesRelease;
+
 /** An environment, opened: what runs there, who gets the traffic, and where the state of releases is kept. */
 export interface Target extends State {
   /** `helpdesk in production`, for messages. */
   label: string;
-  platform: Platform<LinuxHostRelease>;
+  platform: Platform<TargetRelease>;
   router: Router;
   run: RunIdentity;
-  stateDirectory: string;
+  /** The folder on this host that is written to; undefined where nothing is kept on it. */
+  stateDirectory: string | undefined;
   /** Where the router counts requests by slot, when it does. */
   ownMetrics: string | undefined;
 }
@@ -82,6 +91,10 @@ async function openRouter(inputs: TargetInputs, context: Context, stateDirectory
         },
       };
     }
+    case 'service-selector':
+      throw new DeployError('invalid_input', 'Router service-selector goes with platform kubernetes.', {
+        remedy: 'Routers of a Linux host are embedded-proxy and nginx.',
+      });
     case 'nginx':
       return createNginx({
         upstreamFile: inputs['nginx-upstream-file'] ?? '',
@@ -95,11 +108,23 @@ async function openRouter(inputs: TargetInputs, context: Context, stateDirectory
   }
 }
 
+export type OpenInputs = TargetInputs &
+  GitHubInputs &
+  Pick<DeliveryInputs, 'supervisor'> &
+  Partial<KubernetesTargetInputs & KubernetesReleaseInputs & Pick<LinuxHostInputs, 'readiness-path'>>;
+
 /** Opens an environment without changing anything. */
-export async function openTarget(
-  inputs: TargetInputs & GitHubInputs & Pick<DeliveryInputs, 'supervisor'>,
-  context: Context,
-): Promise<Target> {
+export async function openTarget(inputs: OpenInputs, context: Context): Promise<Target> {
+  switch (inputs.platform) {
+    case 'linux-host':
+      return openLinuxHost(inputs, context);
+    case 'kubernetes':
+      // Loaded where it is needed: what speaks to a cluster is large.
+      return (await import('./open-kubernetes.ts')).openKubernetes(inputs, context);
+  }
+}
+
+async function openLinuxHost(inputs: OpenInputs, context: Context): Promise<Target> {
   const stateDirectory = stateDirectoryOf(inputs, context.environment);
   const { log } = context;
   return {
@@ -118,10 +143,12 @@ export async function openTarget(
 
 /** Fails before anything is changed where the state cannot be written. */
 export async function requireWritable(target: Target): Promise<void> {
+  const { stateDirectory } = target;
+  if (stateDirectory === undefined) return;
   try {
-    await mkdir(target.stateDirectory, { recursive: true, mode: 0o700 });
+    await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new DeployError('permission_denied', `The state folder ${target.stateDirectory} cannot be made.`, {
+    throw new DeployError('permission_denied', `The state folder ${stateDirectory} cannot be made.`, {
       remedy: 'Give the user that the runner works as the right to, or set `state-directory`.',
       cause,
     });
@@ -151,6 +178,35 @@ export async function withLease<T>(
   } finally {
     await lease.release();
   }
+}
+
+/** What the inputs say is to be released, on the platform that they name. */
+export function releaseOf(
+  inputs: Pick<TargetInputs, 'platform'> & LinuxHostInputs & KubernetesReleaseInputs,
+  context: Context,
+): TargetRelease {
+  switch (inputs.platform) {
+    case 'linux-host':
+      return linuxHostRelease(inputs, context);
+    case 'kubernetes':
+      return kubernetesRelease(inputs, context);
+  }
+}
+
+function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
+  const { image } = inputs;
+  if (image === undefined) throw new DeployError('invalid_input', 'image is missing.');
+  if (image.digest === undefined && (image.tag ?? 'latest') === 'latest') {
+    log.warning(
+      `${textOfImage(image)} may stand for another image at any time: what was released cannot be told from what is asked for, nor gone back to. Give a tag of its own, or a digest.`,
+    );
+  }
+  return {
+    version: inputs.version,
+    images: [textOfImage(image)],
+    container: inputs.container ?? null,
+    replicas: inputs.replicas ?? null,
+  };
 }
 
 export function linuxHostRelease(inputs: LinuxHostInputs, context: Context): LinuxHostRelease {

@@ -1,4 +1,3 @@
-import { DeployError } from '@deploy-actions/core';
 import {
   acquireLease,
   breakLease,
@@ -9,6 +8,7 @@ import {
   thisProcess,
 } from '@deploy-actions/release-engine';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failureOf } from '../../test/support/failure.ts';
 import { createTestContext } from '../../test/support/context.ts';
 import { presets } from '../../test/support/github/index.ts';
 import { type Bench, startBench } from '../github/test-support.ts';
@@ -48,15 +48,6 @@ function runOf(id: number, status: string, run_attempt = 1) {
   const run = { id, run_attempt, status, conclusion: null as string | null };
   bench.double.repository.runs.push(run);
   return run;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<DeployError> {
-  const thrown: unknown = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (thrown instanceof DeployError) return thrown;
-  throw new Error(`no DeployError: ${String(thrown)}`);
 }
 
 describe('a lease on a git reference', () => {
@@ -187,11 +178,17 @@ describe('state on a git reference', () => {
     expect(await store.write('journal', 1, 0)).toBe(1);
   });
 
+  it('needs a token, before anything is opened', () => {
+    expect(checkState({ state: 'git-ref' })).toMatchObject([{ input: 'github-token' }]);
+    expect(checkState({ state: 'platform' })).toEqual([]);
+  });
+
   it('holds no secrets of the environment: they would be in the repository', () => {
     const env = { DATABASE_PASSWORD: 'hunter22', URL: 'postgres://a:hunter22@db/x', MODE: 'production' };
     expect(checkState({ state: 'platform', env })).toEqual([]);
-    expect(checkState({ state: 'git-ref', env: { MODE: 'production' } })).toEqual([]);
-    const problems = checkState({ state: 'git-ref', env });
+    const onRef = { state: 'git-ref', 'github-token': 'token' } as const;
+    expect(checkState({ ...onRef, env: { MODE: 'production' } })).toEqual([]);
+    const problems = checkState({ ...onRef, env });
     expect(problems.map(({ message }) => message)).toEqual([
       expect.stringMatching(/in DATABASE_PASSWORD.*`env-file`/),
       expect.stringMatching(/in URL.*`env-file`/),

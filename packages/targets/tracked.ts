@@ -85,6 +85,8 @@ export async function tracked<O extends OutputSpecs & { version: unknown }>(
   work: (progress: DeploymentProgress) => Promise<Outcome<O>>,
 ): Promise<Outcome<O>> {
   if (context.deployment !== undefined) return work(context.deployment);
+  // GitHub tracks environments; without a name there is none.
+  if (inputs.environment === '') return work({ phase: () => {} });
   const reporting = openReporting(context, inputs['github-token']);
   const tracker = trackDeployment(reporting, context, plan);
   try {
@@ -115,7 +117,7 @@ export async function trackedAfter(
   settle: () => Promise<Settled>,
 ): Promise<void> {
   const tracker =
-    context.deployment === undefined
+    context.deployment === undefined && inputs.environment !== ''
       ? resumeDeployment(
           openReporting(context, inputs['github-token']),
           context,

@@ -15,7 +15,11 @@ function typeOf(spec: InputSpec): Type {
     case 'enum':
       return { type: 'enum', 'allowed-values': [...spec.values] };
     case 'list':
-      return { type: 'list', separator: ',', 'list-item': { type: 'string' } };
+      return {
+        type: 'list',
+        separator: spec.separator === 'lines' ? '\n' : ',',
+        'list-item': { type: 'string' },
+      };
     case 'integers':
       return { type: 'list', separator: ',', 'list-item': { type: 'integer' } };
     case 'map':

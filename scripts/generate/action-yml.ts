@@ -12,16 +12,17 @@ interface ActionInput {
  * in the step's environment, where it could not be told from what the user wrote, and would win over deploy.yml.
  */
 function actionInput(spec: InputSpec): ActionInput {
+  const derived = spec.otherwise === undefined ? '' : ` Default: ${spec.otherwise.means}.`;
   if (spec.config === undefined) {
     const otherwise = spec.expression ?? spec.default;
     return {
-      description: spec.description,
-      required: spec.required === true,
+      description: `${spec.description}${derived}`,
+      required: spec.required === true && spec.otherwise === undefined,
       ...(otherwise === undefined ? {} : { default: otherwise }),
     };
   }
-  const otherwise = spec.default === undefined ? '' : ` Default: ${spec.default}.`;
-  const needed = spec.required === true ? ' Required, here or there.' : '';
+  const otherwise = spec.default === undefined ? derived : ` Default: ${spec.default}.`;
+  const needed = spec.required === true && derived === '' ? ' Required, here or there.' : '';
   return {
     description: `${spec.description} In deploy.yml: ${spec.config}.${otherwise}${needed}`,
     required: false,

@@ -121,7 +121,7 @@ export function settingsOf(definitions: ActionDefinition[]): Map<string, Setting
 
 /** What two inputs that read the same key have to have in common. Defaults may differ from action to action. */
 function constraints(spec: InputSpec): string {
-  const { description: _d, default: _o, example: _e, required: _r, ...rest } = spec;
+  const { description: _d, default: _o, example: _e, required: _r, otherwise: _w, ...rest } = spec;
   const comparable = Object.entries(rest).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify(comparable, (_key, value: unknown) =>
     value instanceof RegExp ? String(value) : value,

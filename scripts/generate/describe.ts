@@ -18,7 +18,7 @@ export function formOf(spec: InputSpec): string {
     case 'enum':
       return `one of ${spec.values.map((value) => `\`${value}\``).join(', ')}`;
     case 'list':
-      return 'list, separated by commas or lines';
+      return spec.separator === 'lines' ? 'list, one a line' : 'list, separated by commas or lines';
     case 'map':
       return 'one `name=value` a line';
     case 'command':

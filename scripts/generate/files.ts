@@ -10,6 +10,7 @@ import { readme } from './readme.ts';
 import { reasonCodesPage } from './reason-codes.ts';
 import { releaseReadme } from './release-readme.ts';
 import { stub } from './stub.ts';
+import { reusableWorkflows } from './workflows.ts';
 
 /** The action that the whole repository is, too: `uses: org/deploy-actions@v1`. */
 export const rootAction = 'deploy';
@@ -31,7 +32,7 @@ async function formatted(root: string, path: string, text: string): Promise<stri
   return format(text, { ...options, filepath: path });
 }
 
-/** Everything that comes from the definitions: text by path, relative to the repository's root. */
+/** Everything that comes from definitions and templates: text by path, relative to the repository's root. */
 export async function generatedFiles(root: string): Promise<Map<string, string>> {
   const definitions = await definitionsOf(actions);
   const files = new Map<string, string>();
@@ -48,6 +49,12 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     const path = `actions/${name}/README.md`;
     const existing = await readFile(join(root, path), 'utf8').catch(() => undefined);
     files.set(path, await formatted(root, path, readme(definition, existing)));
+  }
+  for (const [name, text] of await reusableWorkflows(
+    root,
+    definitions.map((definition) => definition.name),
+  )) {
+    for (const folder of ['', 'dist/']) files.set(`${folder}.github/workflows/${name}`, text);
   }
   files.set('dist/deploy.schema.json', deploySchema(definitions));
   for (const [path, text] of [

@@ -24,7 +24,7 @@ function yamlScalar(text: string): string {
 
 function usage(definition: ActionDefinition): string {
   const shown = Object.entries(definition.inputs).filter(([, spec]) => spec.example !== undefined);
-  const needed = shown.filter(([, spec]) => spec.required === true);
+  const needed = shown.filter(([, spec]) => spec.required === true && spec.otherwise === undefined);
   const lines = (needed.length > 0 ? needed : shown.slice(0, 1)).map(
     ([name, spec]) => `    ${name}: ${yamlScalar(spec.example ?? '')}`,
   );
@@ -38,7 +38,8 @@ function usage(definition: ActionDefinition): string {
 
 function inputRow([name, spec]: [string, InputSpec]): string[] {
   const value = spec.expression ?? spec.default;
-  const otherwise = value !== undefined ? `\`${value}\`` : spec.required === true ? '**required**' : '';
+  const needed = spec.required === true ? '**required**' : '';
+  const otherwise = value !== undefined ? `\`${value}\`` : (spec.otherwise?.means ?? needed);
   return [
     `\`${name}\``,
     `${spec.description}${spec.example === undefined ? '' : ` Example: \`${spec.example.replaceAll('\n', ' ⏎ ')}\`.`}`,

@@ -18,6 +18,14 @@ from the sources on the branch \`main\`, where its documentation is, too.
 | --- | --- |
 ${rows.join('\n')}
 
+The same as jobs are the reusable workflows in \`.github/workflows\`; they use the actions of this version:
+
+\`\`\`yaml
+jobs:
+  release:
+    uses: org/deploy-actions/.github/workflows/deploy.yml@v1
+\`\`\`
+
 What the steps have in common can be said once, in \`.github/deploy.yml\`; \`deploy.schema.json\` is its JSON Schema. The licences of
 the packages in the bundle are in \`licenses.txt\`.
 `;

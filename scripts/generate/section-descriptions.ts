@@ -5,10 +5,14 @@
  */
 export const sectionDescriptions: Record<string, string> = {
   analysis: 'The limits that a new version is judged by, and where the figures come from.',
+  'analysis.prometheus': 'Metrics `prometheus`: the server that is asked, and how.',
   canary: 'How a canary is given more and more of the traffic.',
+  checks: 'The checks that a commit has to pass before anything is touched.',
   database: 'The database and how its migrations are checked and applied.',
   health: 'What says that the application is healthy.',
+  kubernetes: 'Platform `kubernetes`: which container of the pods is released, and how it is checked.',
   'linux-host': 'Platform `linux-host`: what a release is on a Linux host, and how it is run.',
+  notify: 'Who is told how a deployment ended; addresses are secret inputs of the step.',
   probe: 'Requests at a constant rate during a release, to prove that none was lost.',
   router: 'What decides which version gets the traffic.',
   'router.nginx': 'Router `nginx`: its upstream file and how nginx is run.',

@@ -4,7 +4,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, freePorts } from '../support/ports.ts';
+import { freePorts } from '../support/ports.ts';
 import { endProcessesWith } from '../support/processes.ts';
 import { createJob, type Job, type JobOptions } from '../support/runner.ts';
 
@@ -27,8 +27,9 @@ export const distOption = process.env['DIST'] === undefined ? {} : { dist: proce
 
 export async function createHost(): Promise<Host> {
   const root = await mkdtemp(join(tmpdir(), 'host-'));
-  const listen = `127.0.0.1:${await freePort()}`;
-  const ports = await freePorts(8);
+  // The last one is where it serves, which may be long after: of the ports for clients another would take it meanwhile.
+  const ports = await freePorts(9);
+  const listen = `127.0.0.1:${ports.to}`;
   const state = join(root, 'state');
   const jobs: Job[] = [];
   const target = {
@@ -56,7 +57,7 @@ export async function createHost(): Promise<Host> {
         env: Object.entries({ VERSION: version, ...env })
           .map(([name, value]) => `${name}=${value}`)
           .join('\n'),
-        'port-range': `${ports.from}-${ports.to}`,
+        'port-range': `${ports.from}-${ports.to - 1}`,
         'readiness-path': '/health/',
         'ready-timeout': '20s',
         supervisor: 'process',

@@ -40,7 +40,7 @@ describe.each(definitions)('$name', (definition) => {
     for (const [input, spec] of Object.entries(definition.inputs)) {
       const fromConfig = spec.config !== undefined;
       expect(declared.inputs[input], input).toMatchObject({
-        required: !fromConfig && spec.required === true,
+        required: !fromConfig && spec.required === true && spec.otherwise === undefined,
         description: expect.stringContaining(spec.description),
       });
       // A default there would hide what deploy.yml says: the runner passes it on like what a user wrote.
@@ -99,6 +99,9 @@ it('ships exactly the files of a version tag', async () => {
     ...(mutates ? [`${name}/post.mjs`] : []),
   ]);
   const common = [
+    '.github/workflows/deploy.yml',
+    '.github/workflows/pr-checks.yml',
+    '.github/workflows/rollback.yml',
     'LICENSE',
     'README.md',
     'action.yml',

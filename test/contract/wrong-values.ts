@@ -60,7 +60,8 @@ export function wrongValuesFor(spec: InputSpec): WrongValue[] {
         (spec.values[0] ?? '').toUpperCase(),
       ).filter(({ text }) => !spec.values.includes(text));
     case 'list':
-      return wrong('nothing but separators', ',', ',\n,');
+      // Of a list by lines nothing but lines is empty, and that is no value at all.
+      return spec.separator === 'lines' ? [] : wrong('nothing but separators', ',', ',\n,');
     case 'map':
       return [
         ...wrong('no value', 'name'),

@@ -13,7 +13,9 @@ import { act } from '../../scripts/check/tools.ts';
 export interface ActOptions {
   /** A git repository with the workflow committed; its remote `origin` says which repository it is. */
   repository: string;
-  event: 'push' | 'workflow_dispatch';
+  event: 'push' | 'workflow_dispatch' | 'pull_request';
+  /** The payload of the event. act puts `inputs` into the payload itself when there is none. */
+  payload?: object;
   /** Path of the workflow in the repository. */
   workflow: string;
   /** What `workflow_dispatch` is given. */
@@ -22,6 +24,12 @@ export interface ActOptions {
   variables?: Record<string, string>;
   /** The repository's secrets: `secrets.NAME`. */
   secrets?: Record<string, string>;
+  /** The token of the workflow: `github.token`, and `secrets.GITHUB_TOKEN`. act knows no `permissions`. */
+  token?: string;
+  /** Where the token is for. */
+  github?: { apiUrl: string; graphqlUrl: string };
+  /** Who started the run. */
+  actor?: string;
   /** Labels of `runs-on`; the first of a job's that is in here makes it run on this machine. */
   labels: string[];
   /** Folders in the place of actions, by `owner/repository@ref`. */
@@ -31,6 +39,8 @@ export interface ActOptions {
   runId: string;
   /** Cancels the run once, as a person would, when the line of a step's log contains this. */
   cancelAt?: string;
+  /** Gets every line of act's log as it comes. */
+  onLine?: (line: string) => void;
 }
 
 export interface ActStep {
@@ -65,11 +75,20 @@ export async function runWorkflow(options: ActOptions): Promise<ActRun> {
   if ('failure' in tool) throw new Error(tool.failure);
   await mkdir(options.home, { recursive: true });
   const secretFile = join(options.home, 'secrets');
-  const secrets = Object.entries(options.secrets ?? {}).map(
-    ([name, value]) => `${name}=${JSON.stringify(value)}\n`,
-  );
+  const payloadFile = join(options.home, 'event.json');
+  if (options.payload !== undefined) await writeFile(payloadFile, JSON.stringify(options.payload));
+  const { token } = options;
+  const secrets = Object.entries({
+    ...options.secrets,
+    ...(token === undefined ? {} : { GITHUB_TOKEN: token }),
+  }).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
   await writeFile(secretFile, secrets.join(''), { mode: 0o600 });
-  const child = spawn(tool.path, [...argumentsOf(options), '--secret-file', secretFile], {
+  const files = [
+    '--secret-file',
+    secretFile,
+    ...(options.payload === undefined ? [] : ['--eventpath', payloadFile]),
+  ];
+  const child = spawn(tool.path, [...argumentsOf(options), ...files], {
     cwd: options.repository,
     // Nothing of the developer's or the CI's own variables: a workflow has to do without them.
     env: {
@@ -95,6 +114,7 @@ export async function runWorkflow(options: ActOptions): Promise<ActRun> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => (run.log += text));
   createInterface({ input: child.stdout }).on('line', (line) => {
     record(run, line);
+    options.onLine?.(line);
     if (!cancelled && options.cancelAt !== undefined && line.includes(options.cancelAt)) {
       cancelled = true;
       child.kill('SIGINT');
@@ -113,10 +133,15 @@ function argumentsOf(options: ActOptions): string[] {
     '--json',
     '--no-cache-server',
     '--actor',
-    'a-developer',
+    options.actor ?? 'a-developer',
     '--workflows',
     options.workflow,
-    ...pairs('--env', { GITHUB_RUN_ID: options.runId }),
+    ...pairs('--env', {
+      GITHUB_RUN_ID: options.runId,
+      ...(options.github === undefined
+        ? {}
+        : { GITHUB_API_URL: options.github.apiUrl, GITHUB_GRAPHQL_URL: options.github.graphqlUrl }),
+    }),
     ...pairs('--input', options.inputs),
     ...pairs('--var', options.variables),
     ...pairs('--platform', Object.fromEntries(options.labels.map((label) => [label, '-self-hosted']))),

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { createServer as createTlsServer, request as tlsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { issue, makeAuthority } from './certificates.ts';
 import { startFaultProxy, type FaultProxy, type Rule } from './fault-proxy.ts';
 
 let upstream: Server;
@@ -61,6 +62,7 @@ test('passes what no rule is for, whole, and records it', async () => {
     { number: 1, method: 'POST', path: '/a?b=1', body: 'hello', fault: 'pass', outcome: 201, upstream: 201 },
   ]);
   expect(proxy.calls[0]?.headers['if-match']).toBe('"6"');
+  expect(proxy.calls[0]?.bodyHash).toBe(createHash('sha256').update('hello').digest('hex'));
 });
 
 test('answers, cuts before, and cuts after the effect', async () => {
@@ -120,6 +122,55 @@ test('streams, so that a watch passes through', async () => {
   expect(new TextDecoder().decode(first?.value as Uint8Array)).toBe('made ');
 });
 
+test('chooses by whatever else must be so', async () => {
+  const where = ({ path }: { path: string }) => !path.includes('dryRun');
+  await start({ method: 'PUT', where, nth: 2, fault: { kind: 'answer', status: 409 } });
+  const paths = ['/a', '/a?dryRun=All', '/b'];
+  expect([await put(paths[0] ?? ''), await put(paths[1] ?? ''), await put(paths[2] ?? '')]).toEqual([
+    '201 made it',
+    '201 made it',
+    '409 ',
+  ]);
+});
+
+/** Asks to change to a protocol, sends a word when that is granted, and resolves with all that comes, or `cut`. */
+function changeProtocol(path: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  request(proxy.url + path, { headers: { connection: 'Upgrade', upgrade: 'echo' }, agent: false })
+    .once('upgrade', (answer, socket, head) => {
+      let heard = head.toString();
+      socket.on('data', (data: Buffer) => (heard += data.toString()));
+      socket.once('close', () => resolve(`${answer.statusCode} ${answer.headers.upgrade} ${heard}`));
+      socket.write('word');
+    })
+    .once('response', (answer) => void text(answer).then((body) => resolve(`${answer.statusCode} ${body}`)))
+    .once('error', () => resolve('cut'))
+    .end();
+  return promise;
+}
+
+test('passes a changed protocol both ways, and its refusal, and cuts it', async () => {
+  const agreed: string[] = [];
+  upstream.on('upgrade', (incoming, socket) => {
+    agreed.push(incoming.url ?? '');
+    if (incoming.url === '/base/refuse')
+      return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi ');
+    socket.once('data', (data: Buffer) => socket.end(`${data.toString()} back`));
+  });
+  await start(
+    { path: '/answer', fault: { kind: 'answer', status: 503, body: 'not now' } },
+    { path: '/cut', fault: { kind: 'cut' } },
+    { path: '/late', fault: { kind: 'forward-then-cut' } },
+  );
+  const paths = ['/echo', '/refuse', '/answer', '/cut', '/late'];
+  const heard: string[] = [];
+  for (const path of paths) heard.push(await changeProtocol(path));
+  expect(heard).toEqual(['101 echo hi word back', '403 no', '503 not now', 'cut', 'cut']);
+  expect(agreed).toEqual(['/base/echo', '/base/refuse', '/base/late']);
+  expect(proxy.calls.map(({ outcome }) => outcome)).toEqual([101, 403, 503, 'cut', 'cut']);
+});
+
 test('a target that is down is a cut', async () => {
   await start();
   await new Promise((resolve) => upstream.close(resolve));
@@ -144,30 +195,15 @@ test('stands between two Unix sockets', async () => {
 
 test('verifies an https target against its authority, and serves https itself', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'proxy-'));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost';
-  const ask = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '1',
-  ];
-  execFileSync('openssl', [...ask, '-subj', '/CN=test', '-addext', names, '-keyout', key, '-out', cert], {
-    stdio: 'ignore',
-  });
-  const tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  const authority = await makeAuthority(folder, 'ca');
+  const tls = await issue(authority, folder, 'server', ['IP:127.0.0.1', 'DNS:localhost']);
   rmSync(folder, { recursive: true });
   const server = createTlsServer(tls, (_, response) => response.end('over TLS')).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const target = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const get = (url: string) =>
     new Promise((resolve) => {
-      tlsRequest(url, { ca: tls.cert, agent: false }, (answer) => resolve(text(answer)))
+      tlsRequest(url, { ca: authority.cert, agent: false }, (answer) => resolve(text(answer)))
         .on('error', () => resolve('cut'))
         .end();
     });
@@ -175,7 +211,7 @@ test('verifies an https target against its authority, and serves https itself', 
   proxy = await startFaultProxy({ target, tls });
   expect(await get(proxy.url)).toBe('cut'); // the target's certificate is not to be trusted
   await proxy.stop();
-  proxy = await startFaultProxy({ target, tls, ca: tls.cert });
+  proxy = await startFaultProxy({ target, tls, ca: authority.cert });
   expect(await get(proxy.url)).toBe('over TLS');
   server.close();
 });

@@ -1,10 +1,19 @@
 // A proxy on loopback in front of an HTTP API that misbehaves on request: by it a test shows what happens when a write
-// is refused, is cut before it takes effect, or takes effect while its answer never arrives.
+// is refused, is cut before it takes effect, or takes effect while its answer never arrives. Requests to upgrade (WebSocket,
+// SPDY) are requests like others; once the target has agreed, bytes pass both ways.
 
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
 export type Fault =
@@ -24,6 +33,8 @@ export interface Rule {
   method?: string;
   /** The path with its query: a string must be equal, a pattern must match. */
   path?: string | RegExp;
+  /** What else must be so. */
+  where?: (request: { method: string; path: string }) => boolean;
   /** Only the n-th request (from 1) of those that match method and path. */
   nth?: number;
   /** Only the first so many of those that match method and path. */
@@ -38,6 +49,8 @@ export interface Call {
   path: string;
   headers: IncomingMessage['headers'];
   body: string;
+  /** SHA-256 of the body's bytes, in hexadecimal; empty until the body is there. */
+  bodyHash: string;
   fault: Fault['kind'];
   /** What the client saw: a status, or that the connection was cut. Undefined while under way. */
   outcome?: number | 'cut';
@@ -72,66 +85,37 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   const base = typeof options.target === 'string' ? new URL(options.target) : undefined;
   let choose = planner(options.plan ?? []);
 
-  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  function receive(request: IncomingMessage): { call: Call; fault: Fault } {
     const { method = 'GET', url: path = '/', headers } = request;
     const fault = choose(method, path);
-    const call: Call = { number: calls.length + 1, method, path, headers, body: '', fault: fault.kind };
+    const number = calls.length + 1;
+    const call: Call = { number, method, path, headers, body: '', bodyHash: '', fault: fault.kind };
     calls.push(call);
+    return { call, fault };
+  }
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { call, fault } = receive(request);
     try {
       const body = await buffer(request);
       call.body = body.toString();
-      await carryOut(fault, call, body, response);
+      call.bodyHash = createHash('sha256').update(body).digest('hex');
+      await carryOut(fault, call, {
+        pass: async () => relay(await forward(call, body), call, response),
+        passUnseen: async () => void (await buffer(await forward(call, body))),
+        answer: (status, headers, text) => response.writeHead(status, headers).end(text),
+        cut: () => response.destroy(),
+      });
     } catch {
       cut(call, response); // the target is down or the client is gone
     }
   }
 
-  async function carryOut(fault: Fault, call: Call, body: Buffer, response: ServerResponse): Promise<void> {
-    switch (fault.kind) {
-      case 'pass':
-        return relay(await forward(call, body), call, response);
-      case 'answer': {
-        const text = typeof fault.body === 'object' ? JSON.stringify(fault.body) : (fault.body ?? '');
-        const type = typeof fault.body === 'object' ? 'application/json' : 'text/plain';
-        call.outcome = fault.status;
-        response.writeHead(fault.status, { 'content-type': type, ...fault.headers }).end(text);
-        return;
-      }
-      case 'cut':
-        return cut(call, response);
-      case 'forward-then-cut':
-        await buffer(await forward(call, body));
-        return cut(call, response);
-      case 'delay':
-        await new Promise((resolve) => setTimeout(resolve, fault.ms));
-        return carryOut(fault.next ?? { kind: 'pass' }, call, body, response);
-      case 'kill':
-        if (fault.when === 'after') await buffer(await forward(call, body));
-        await fault.kill();
-        return cut(call, response);
-    }
-  }
-
   /** Sends the request on; resolves with the upstream's response when its headers are there. */
   async function forward(call: Call, body: Buffer): Promise<IncomingMessage> {
-    const send = base?.protocol === 'https:' ? httpsRequest : httpRequest;
-    const place =
-      base === undefined
-        ? { socketPath: (options.target as { socketPath: string }).socketPath }
-        : { host: base.hostname.replace(/^\[|\]$/g, ''), port: base.port };
     const { connection: _connection, 'transfer-encoding': _encoding, ...headers } = call.headers;
-    const upstream = send({
-      ...place,
-      method: call.method,
-      path: (base?.pathname.replace(/\/$/, '') ?? '') + call.path,
-      headers: {
-        ...headers,
-        ...(base === undefined ? {} : { host: base.host }),
-        ...(body.length > 0 ? { 'content-length': body.length } : {}),
-      },
-      agent: false, // one connection a request, so that a fault touches this request alone
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-    });
+    if (body.length > 0) headers['content-length'] = String(body.length);
+    const upstream = send(call, headers);
     upstream.end(body);
     const [response] = (await once(upstream, 'response')) as [IncomingMessage];
     upstream.on('error', () => {}); // from here on the response tells
@@ -139,9 +123,68 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     return response;
   }
 
+  function send(call: Call, headers: IncomingMessage['headers']): ClientRequest {
+    const begin = base?.protocol === 'https:' ? httpsRequest : httpRequest;
+    const place =
+      base === undefined
+        ? { socketPath: (options.target as { socketPath: string }).socketPath }
+        : { host: base.hostname.replace(/^\[|\]$/g, ''), port: base.port };
+    return begin({
+      ...place,
+      method: call.method,
+      path: (base?.pathname.replace(/\/$/, '') ?? '') + call.path,
+      headers: { ...headers, ...(base === undefined ? {} : { host: base.host }) },
+      agent: false, // one connection a request, so that a fault touches this request alone
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+    });
+  }
+
+  /** A request to upgrade has no body, and its answer has the connection for itself. */
+  async function upgrade(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    const { call, fault } = receive(request);
+    open.add(client);
+    client.once('close', () => open.delete(client)).on('error', () => client.destroy());
+    async function askTarget(): Promise<Upgraded> {
+      const upstream = send(call, call.headers);
+      upstream.end();
+      const answered = await answerOf(upstream);
+      call.upstream = answered.message.statusCode ?? 0;
+      return answered;
+    }
+    async function pass(): Promise<void> {
+      const { message, socket, rest } = await askTarget();
+      call.outcome = message.statusCode ?? 0;
+      client.write(headOf(message));
+      if (message.statusCode !== 101) return void message.pipe(client);
+      client.write(rest);
+      socket.write(head);
+      client.once('close', () => socket.destroy());
+      socket.once('close', () => client.destroy()).on('error', () => client.destroy());
+      client.pipe(socket).pipe(client);
+    }
+    try {
+      await carryOut(fault, call, {
+        pass,
+        passUnseen: async () => void (await askTarget()).socket.destroy(),
+        answer: (status, headers, text) => {
+          const lines = Object.entries({ ...headers, connection: 'close' });
+          const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+          client.end(`HTTP/1.1 ${status} Fault\r\n${fields}\r\n${text}`);
+        },
+        cut: () => client.destroy(),
+      });
+    } catch {
+      cut(call, client);
+    }
+  }
+
   const listener = (request: IncomingMessage, response: ServerResponse): void =>
     void serve(request, response);
   const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
+  const open = new Set<Duplex>();
+  server.on('upgrade', (request: IncomingMessage, client: Duplex, head: Buffer) => {
+    void upgrade(request, client, head);
+  });
   server.listen(options.listen ? { path: options.listen.socketPath } : { host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const scheme = options.tls ? 'https' : 'http';
@@ -157,8 +200,53 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        open.forEach((client) => client.destroy()); // no longer the server's since their upgrade
       }),
   };
+}
+
+/** What can be done with one request, whatever its kind. */
+interface Exchange {
+  pass(): Promise<void>;
+  /** Waits for the target's answer, and keeps it from the client. */
+  passUnseen(): Promise<void>;
+  answer(status: number, headers: Readonly<Record<string, string>>, text: string): void;
+  cut(): void;
+}
+
+async function carryOut(fault: Fault, call: Call, exchange: Exchange): Promise<void> {
+  switch (fault.kind) {
+    case 'pass':
+      return exchange.pass();
+    case 'answer': {
+      const text = typeof fault.body === 'object' ? JSON.stringify(fault.body) : (fault.body ?? '');
+      const type = typeof fault.body === 'object' ? 'application/json' : 'text/plain';
+      call.outcome = fault.status;
+      return exchange.answer(fault.status, { 'content-type': type, ...fault.headers }, text);
+    }
+    case 'delay':
+      await new Promise((resolve) => setTimeout(resolve, fault.ms));
+      return carryOut(fault.next ?? { kind: 'pass' }, call, exchange);
+    case 'cut':
+      break;
+    case 'forward-then-cut':
+      await exchange.passUnseen();
+      break;
+    case 'kill':
+      if (fault.when === 'after') await exchange.passUnseen();
+      await fault.kill();
+      break;
+  }
+  call.outcome = 'cut';
+  exchange.cut();
+}
+
+interface Upgraded {
+  message: IncomingMessage;
+  /** The connection's own where it was granted. */
+  socket: Duplex;
+  /** What came with the answer's head. */
+  rest: Buffer;
 }
 
 function planner(plan: readonly Rule[]): (method: string, path: string) => Fault {
@@ -169,7 +257,8 @@ function planner(plan: readonly Rule[]): (method: string, path: string) => Fault
       const fits =
         (rule.method === undefined || rule.method === method) &&
         (rule.path === undefined ||
-          (typeof rule.path === 'string' ? rule.path === path : rule.path.test(path)));
+          (typeof rule.path === 'string' ? rule.path === path : rule.path.test(path))) &&
+        (rule.where?.({ method, path }) ?? true);
       if (!fits) continue;
       const count = (seen[i] = (seen[i] ?? 0) + 1);
       if (rule.nth !== undefined && rule.nth !== count) continue;
@@ -178,6 +267,27 @@ function planner(plan: readonly Rule[]): (method: string, path: string) => Fault
     }
     return chosen ?? { kind: 'pass' };
   };
+}
+
+/** The answer to a request to upgrade, with the connection where it is granted. */
+function answerOf(request: ClientRequest): Promise<Upgraded> {
+  const { promise, resolve, reject } = Promise.withResolvers<Upgraded>();
+  request.once('error', reject);
+  request.once('upgrade', (message, socket, rest) => resolve({ message, socket, rest }));
+  request.once('response', (message) => resolve({ message, socket: message.socket, rest: Buffer.alloc(0) }));
+  return promise;
+}
+
+/** Status line and headers. A body that follows ends with the connection, for it is no longer in chunks. */
+function headOf(message: IncomingMessage): string {
+  const lines = [`HTTP/1.1 ${message.statusCode} ${message.statusMessage}`];
+  for (let i = 0; i < message.rawHeaders.length; i += 2) {
+    const [name = '', value = ''] = message.rawHeaders.slice(i, i + 2);
+    const isKept = message.statusCode === 101 || !/^(?:connection|transfer-encoding)$/i.test(name);
+    if (isKept) lines.push(`${name}: ${value}`);
+  }
+  if (message.statusCode !== 101) lines.push('connection: close');
+  return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 /** Streams the answer, so that watches and other endless answers pass through as they come. */
@@ -191,7 +301,7 @@ function relay(upstream: IncomingMessage, call: Call, response: ServerResponse):
   response.on('close', () => upstream.destroy());
 }
 
-function cut(call: Call, response: ServerResponse): void {
+function cut(call: Call, connection: { destroy(): unknown }): void {
   call.outcome = 'cut';
-  response.destroy();
+  connection.destroy();
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createExample, type Example, type Settings } from './example.ts';
-import { stepsOf } from './repository.ts';
+import { deploymentsOf, stepsOf } from './repository.ts';
 
 const examples = join(import.meta.dirname, '../../workflows-examples');
 const checkout = 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1';
@@ -158,6 +158,20 @@ test(
   },
   patience,
 );
+
+test('GitHub was told of every deployment how far it was and what serves', () => {
+  const deployments = deploymentsOf(example, sha);
+  expect(deployments[1]).toContain('in_progress: Traffic: green 100 %');
+  expect(deployments.map((statuses) => statuses.at(-1))).toEqual([
+    'inactive: v2 serves now',
+    'inactive: v2 serves now',
+    'inactive: v4 serves now',
+    expect.stringMatching(/^failure: v3 got no traffic: /),
+    'inactive: v2 serves now',
+    'inactive: v1 serves now',
+    'success: v1 has all traffic of helpdesk in production.',
+  ]);
+});
 
 test('the examples have one way to roll back', async () => {
   const [a, b] = await Promise.all(

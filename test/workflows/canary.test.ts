@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Load, startLoad } from '../support/load/index.ts';
 import { createExample, type Example, type Settings } from './example.ts';
-import { stepsOf } from './repository.ts';
+import { deploymentsOf, stepsOf } from './repository.ts';
 
 const checkout = 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1';
 const prepare = 'Put the release where it stays';
@@ -62,7 +62,7 @@ test(
       weight: '80',
     });
     for (const weight of ['20 %', '40 %', '60 %', '80 %'])
-      expect(run.summary).toContain(`| ${weight} | pass |`);
+      expect(run.summary).toContain(`| ${weight} | pass`);
     expect(await example.serving()).toEqual(['v2']);
   },
   patience,
@@ -118,6 +118,18 @@ test(
   },
   patience,
 );
+
+test('GitHub was told of every deployment how far it was and what serves', () => {
+  const deployments = deploymentsOf(example, sha);
+  expect(deployments[1]).toContain('in_progress: Traffic: green 100 %');
+  expect(deployments.map((statuses) => statuses.at(-1))).toEqual([
+    'inactive: v2 serves now',
+    'inactive: v2 serves now',
+    expect.stringMatching(/^failure: v3 was taken back: At 20 % .* Error rate /),
+    expect.stringMatching(/^success: v2 serves again\. /),
+    expect.stringMatching(/^error: v4 was taken back: /),
+  ]);
+});
 
 test('none of the requests was lost', async () => {
   const report = await load?.stop();

@@ -4,14 +4,15 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRecord, type Json, parseYaml } from '@deploy-actions/core';
-import { freePort, freePorts } from '../support/ports.ts';
+import { freePorts } from '../support/ports.ts';
 import { createRepository, type Repository } from './repository.ts';
 
 const root = join(import.meta.dirname, '../..');
+export const examples = join(root, 'workflows-examples');
 
 export type Settings = { [key: string]: Json };
 
-export interface Example extends Pick<Repository, 'run' | 'end'> {
+export interface Example extends Pick<Repository, 'run' | 'end' | 'github' | 'folder' | 'directory'> {
   /** The URL that users reach. */
   url: string;
   /** Commits a version that behaves as `env` says (see static-server.ts), with `settings` in its deploy.yml. Returns its SHA. */
@@ -30,39 +31,46 @@ function merge(base: Settings, own: Settings): Settings {
   return merged;
 }
 
+/** Writes the deploy.yml of an example with what a user fills in. */
+export async function fillIn(name: string, directory: string, filledIn: Settings): Promise<void> {
+  const file = join('.github', 'deploy.yml');
+  const copied = (await parseYaml(await readFile(join(examples, name, file), 'utf8'))) as Settings;
+  // JSON is YAML.
+  await writeFile(join(directory, file), `${JSON.stringify(merge(copied, filledIn), null, 2)}\n`);
+}
+
 export async function createExample(name: string, filledIn: Settings): Promise<Example> {
   const repository = await createRepository();
   const { folder, directory } = repository;
-  const configFile = join(directory, '.github', 'deploy.yml');
-  await cp(join(root, 'workflows-examples', name, '.github'), join(directory, '.github'), {
-    recursive: true,
-  });
+  await cp(join(examples, name, '.github'), join(directory, '.github'), { recursive: true });
   await cp(join(root, 'test/support/static-server.ts'), join(directory, 'server.ts'));
   await writeFile(join(folder, 'production.env'), '# What is secret in production.\n');
 
-  const listen = `127.0.0.1:${await freePort()}`;
-  const ports = await freePorts(8);
+  const ports = await freePorts(9);
+  const listen = `127.0.0.1:${ports.from}`;
   const ofThisMachine: Settings = {
     router: { listen },
     health: { url: `http://${listen}/health/` },
     'state-directory': join(folder, 'state'),
     'linux-host': {
       command: [process.execPath, '--disable-warning=ExperimentalWarning', 'server.ts'],
-      'port-range': `${ports.from}-${ports.to}`,
+      'port-range': `${ports.from + 1}-${ports.to}`,
       supervisor: 'process',
     },
     environments: { production: { 'linux-host': { 'env-file': join(folder, 'production.env') } } },
   };
-  const copied = (await parseYaml(await readFile(configFile, 'utf8'))) as Settings;
-  const settings = merge(merge(copied, ofThisMachine), filledIn);
+  const settings = merge(ofThisMachine, filledIn);
 
   return {
+    folder,
+    directory,
+    github: repository.github,
     run: repository.run,
     end: repository.end,
     url: `http://${listen}/`,
     async commit(version, env = {}, own = {}) {
       const released = merge(merge(settings, { 'linux-host': { env: { VERSION: version, ...env } } }), own);
-      await writeFile(configFile, `${JSON.stringify(released, null, 2)}\n`); // JSON is YAML
+      await fillIn(name, directory, released);
       return repository.commit(`Release ${version}`);
     },
     async serving() {

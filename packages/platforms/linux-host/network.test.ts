@@ -1,7 +1,8 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { failingChecks, probe } from './network.ts';
+import { failingChecks } from '../failing-checks.ts';
+import { probe } from './network.ts';
 
 describe('failingChecks', () => {
   it.each([

@@ -72,6 +72,7 @@ describe('the description', () => {
   it('has answers of its own that it allows, for every operation', async () => {
     const sha = github.head;
     const pull = github.openPull();
+    github.repository.statuses.push({ id: 6, sha, context: 'ci', state: 'success', description: null });
     github.repository.runs.push({ id: 7, run_attempt: 1, status: 'completed', conclusion: 'success' });
     const deployment = (await send('POST', '/deployments', { ref: sha })).body.id;
     const check = (await send('POST', '/check-runs', { name: 'lint', head_sha: sha })).body.id;
@@ -95,6 +96,7 @@ describe('the description', () => {
       ['PATCH', `/check-runs/${check}`, { conclusion: 'success' }],
       ['GET', `/check-runs/${check}/annotations`],
       ['GET', `/commits/${sha}/check-runs?filter=all`],
+      ['GET', `/commits/${sha}/status`],
       ['GET', `/issues/${pull.number}/comments?per_page=100&page=1`],
       ['PATCH', `/issues/comments/${comment}`, { body: 'Hello again' }],
       ['DELETE', `/issues/comments/${comment}`],

@@ -66,6 +66,8 @@ export interface GitHubDouble {
   token(permissions?: Permissions, identity?: Identity): string;
   /** A commit on top of a branch, which moves to it; answers its name. */
   push(branch: string, message?: string): string;
+  /** A commit made elsewhere, by its name: a branch moves to it. */
+  receive(branch: string, sha: string): void;
   openPull(pull?: Partial<PullRequest>): PullRequest;
   inject(injection: Injection): void;
   /** From here on nothing goes wrong. */
@@ -279,6 +281,13 @@ export async function startGitHub(options: GitHubDoubleOptions = {}): Promise<Gi
       return value;
     },
     push,
+    receive(branch, sha) {
+      const ref = `refs/heads/${branch}`;
+      const parent = repository.refs.get(ref) ?? repository.refs.get('refs/heads/main') ?? '';
+      const known = repository.objects.commits.get(parent) as Commit;
+      repository.objects.commits.set(sha, { ...known, sha, parents: [parent] });
+      repository.refs.set(ref, sha);
+    },
     openPull(pull = {}) {
       const number = pull.number ?? repository.nextId();
       const base = repository.refs.get('refs/heads/main') ?? '';

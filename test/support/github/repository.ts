@@ -55,6 +55,14 @@ export interface CheckRun {
   annotations: CheckAnnotation[];
 }
 
+export interface CommitStatus {
+  id: number;
+  sha: string;
+  context: string;
+  state: 'error' | 'failure' | 'pending' | 'success';
+  description: string | null;
+}
+
 export interface Comment {
   id: number;
   issue: number;
@@ -98,6 +106,8 @@ export interface Repository {
   readonly refs: Map<string, string>;
   readonly deployments: Deployment[];
   readonly checkRuns: CheckRun[];
+  /** As others set them, oldest first; nothing here sets any. */
+  readonly statuses: CommitStatus[];
   readonly comments: Comment[];
   readonly pulls: PullRequest[];
   readonly runs: WorkflowRun[];
@@ -126,6 +136,7 @@ export function createRepository(owner: string, name: string, date: string): Rep
     refs,
     deployments: [],
     checkRuns: [],
+    statuses: [],
     comments: [],
     pulls: [],
     runs: [],

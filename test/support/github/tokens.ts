@@ -1,7 +1,14 @@
 // Who calls and what the token may do, in the words of a workflow's `permissions`.
 
 export type Permission =
-  'actions' | 'checks' | 'contents' | 'deployments' | 'issues' | 'pull-requests' | 'security-events';
+  | 'actions'
+  | 'checks'
+  | 'contents'
+  | 'deployments'
+  | 'issues'
+  | 'pull-requests'
+  | 'security-events'
+  | 'statuses';
 
 export type Permissions = Partial<Record<Permission, 'read' | 'write'>>;
 
@@ -27,6 +34,7 @@ const every: readonly Permission[] = [
   'issues',
   'pull-requests',
   'security-events',
+  'statuses',
 ];
 const all = (level: 'read' | 'write'): Permissions =>
   Object.fromEntries(every.map((permission) => [permission, level]));

@@ -5,11 +5,13 @@ import { codeScanningRoutes } from './code-scanning.ts';
 import { commentRoutes } from './comments.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { gitRoutes } from './git.ts';
+import { statusRoutes } from './statuses.ts';
 import { base, need, notFound, type Routes, web } from './shared.ts';
 
 export const routes: Routes = {
   ...deploymentRoutes,
   ...checkRoutes,
+  ...statusRoutes,
   ...commentRoutes,
   ...codeScanningRoutes,
   ...gitRoutes,

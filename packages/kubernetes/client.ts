@@ -1,0 +1,517 @@
+import { cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
+import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
+import type { Connection } from './kubeconfig.ts';
+import type { KubernetesObject, Resource } from './objects.ts';
+import { type Answer, createTransport, textOf, type Transport } from './transport.ts';
+
+/** The name under which the API keeps which fields are this suite's. */
+export const fieldManager = 'deploy-actions';
+
+/** Milliseconds for one request. */
+const requestTimeout = 15_000;
+
+/** Milliseconds between tries of what may be repeated, where the server names no time. */
+const pauses = [100, 300, 1_000, 2_000, 4_000];
+
+/** The longest that the server may ask to wait. */
+const longestWait = 30_000;
+
+export interface ListQuery {
+  labelSelector?: string | undefined;
+  fieldSelector?: string | undefined;
+}
+
+export interface Listed<T> {
+  items: T[];
+  resourceVersion: string;
+}
+
+/** A change of an object. The patch names the resourceVersion that it rests on, so that it takes effect once or not. */
+export interface Change<T extends KubernetesObject> {
+  /** `metadata.resourceVersion` is added from `from`. */
+  patch: Record<string, unknown>;
+  from: T;
+  /** `merge` replaces lists, `strategic` merges containers by name. Default: merge. */
+  type?: 'merge' | 'strategic';
+  /** Whether an object is as the patch makes it: asked after an answer that did not arrive. */
+  isMade(current: T): boolean;
+}
+
+export interface ProxyAnswer {
+  status: number;
+  body: string;
+  headers: Record<string, unknown>;
+}
+
+/** One namespace of a cluster, as one user sees it. Every error is a DeployError that says what to do. */
+export interface KubernetesClient {
+  readonly connection: Connection;
+  readonly namespace: string;
+  /** Throws `not_found`. */
+  get<T extends KubernetesObject>(resource: Resource<T>, name: string, signal?: AbortSignal): Promise<T>;
+  find<T extends KubernetesObject>(
+    resource: Resource<T>,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<T | undefined>;
+  list<T extends KubernetesObject>(
+    resource: Resource<T>,
+    query?: ListQuery,
+    signal?: AbortSignal,
+  ): Promise<Listed<T>>;
+  /** Throws `state_conflict` when one of that name exists that is not as `isMade` says. */
+  create<T extends KubernetesObject>(
+    resource: Resource<T>,
+    object: T,
+    isMade: (current: T) => boolean,
+  ): Promise<T>;
+  /** Throws `state_conflict` when the object is not at the resourceVersion of `from` any more. */
+  change<T extends KubernetesObject>(resource: Resource<T>, change: Change<T>): Promise<T>;
+  remove<T extends KubernetesObject>(resource: Resource<T>, name: string): Promise<void>;
+  /**
+   * What there is, and again whenever it changes: a list, then a watch from its resourceVersion, and a list anew where
+   * the watch cannot go on. Ends when the signal aborts.
+   */
+  follow<T extends KubernetesObject>(
+    resource: Resource<T>,
+    query: ListQuery,
+    signal: AbortSignal,
+  ): AsyncGenerator<T[]>;
+  /** The last lines of a container's log; empty when there is none. */
+  logs(pod: string, container: string, options: { lines: number; previous?: boolean }): Promise<string[]>;
+  /** GET through the API server to a port of a pod, which nobody else need be able to reach. */
+  askPod(
+    pod: string,
+    port: number | string,
+    path: string,
+    options: { timeout: number; signal: AbortSignal; scheme?: 'http' | 'https' },
+  ): Promise<ProxyAnswer>;
+  /** Milliseconds since the epoch by the server's clock, from the newest answer; undefined before the first. */
+  now(): number | undefined;
+  close(): void;
+}
+
+export interface ClientOptions {
+  connection: Connection;
+  namespace: string;
+  log: Log;
+  /** Milliseconds between tries; for tests. */
+  pauses?: readonly number[];
+}
+
+const never = new AbortController().signal;
+
+export function createClient(options: ClientOptions): KubernetesClient {
+  const { connection, namespace, log } = options;
+  const transport: Transport = createTransport(connection);
+  /** Server time minus the monotonic clock. */
+  let clock: number | undefined;
+
+  const now = () => (clock === undefined ? undefined : clock + performance.now());
+
+  function noteTime(headers: Record<string, unknown>): void {
+    const date = typeof headers['date'] === 'string' ? Date.parse(headers['date']) : Number.NaN;
+    if (Number.isNaN(date)) return;
+    // Dates have whole seconds: the latest beginning of a second that was seen is the nearest to the truth.
+    const offset = date - performance.now();
+    if (clock === undefined || offset > clock || offset < clock - 2_000) clock = offset;
+  }
+
+  function pathOf<T extends KubernetesObject>(resource: Resource<T>, name?: string, sub?: string): string {
+    const root =
+      resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
+    const parts = [root, 'namespaces', encodeURIComponent(namespace), resource.plural];
+    if (name !== undefined) parts.push(encodeURIComponent(name));
+    if (sub !== undefined) parts.push(sub);
+    return parts.join('/');
+  }
+
+  function askedFor<T extends KubernetesObject>(
+    verb: Asked['verb'],
+    resource: Resource<T>,
+    name?: string,
+    sub?: string,
+  ): Asked {
+    return {
+      verb,
+      resource: sub === undefined ? resource.plural : `${resource.plural}/${sub}`,
+      group: resource.group,
+      kind: resource.kind,
+      namespace,
+      name,
+    };
+  }
+
+  /** One try. Throws ApiError for all that is not 2xx. */
+  async function once(
+    asked: Asked,
+    call: { method: string; path: string; body?: string; contentType?: string; timeout?: number },
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    let renewed = false;
+    for (;;) {
+      let answer: Answer;
+      try {
+        answer = await transport.send({ timeout: requestTimeout, ...call, signal });
+      } catch (cause) {
+        if (signal.aborted) throw cancelled(`asking ${connection.server}`);
+        if (cause instanceof DeployError) throw cause;
+        throw noAnswer(connection, asked, cause);
+      }
+      noteTime(answer.headers);
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      if (answer.status === 401 && !renewed) {
+        // A token that was cached may have ended; an exec plugin gives a new one.
+        renewed = true;
+        await connection.forget();
+        continue;
+      }
+      throw refusal(connection, asked, answer, now() ?? Date.now());
+    }
+  }
+
+  /** Whether and how long to wait before the next try; undefined: this error is the last word. */
+  function pauseAfter(thrown: unknown, attempt: number): number | undefined {
+    const pause = (options.pauses ?? pauses)[attempt];
+    if (!(thrown instanceof ApiError) || pause === undefined || isLasting(thrown)) return undefined;
+    const transient = thrown.status === 0 || thrown.status === 429 || thrown.status >= 500;
+    if (!transient) return undefined;
+    // Jitter keeps many runs from coming back at once.
+    return Math.min(longestWait, thrown.retryAfter ?? pause * (0.75 + Math.random() / 2));
+  }
+
+  async function waitBefore(thrown: unknown, pause: number, signal: AbortSignal): Promise<void> {
+    log.debug(`Asking again in ${Math.round(pause)} ms: ${messageOf(thrown)}`);
+    await sleep(pause, signal, `waiting for ${connection.server}`);
+  }
+
+  /** A read: repeated whenever that can help. */
+  async function read(
+    asked: Asked,
+    call: { method: string; path: string; timeout?: number },
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await once(asked, call, signal);
+      } catch (thrown) {
+        const pause = pauseAfter(thrown, attempt);
+        if (pause === undefined) throw thrown;
+        await waitBefore(thrown, pause, signal);
+      }
+    }
+  }
+
+  /**
+   * A write. What the server refused before it began is repeated as it is; after an unclear end, the object is read
+   * back first: made, it is not made again; untouched, it is tried again.
+   */
+  async function write<T extends KubernetesObject>(
+    resource: Resource<T>,
+    name: string,
+    asked: Asked,
+    call: { method: string; path: string; body: string; contentType: string },
+    rules: { isMade(current: T): boolean; isUntouched(current: T | undefined): boolean },
+  ): Promise<T> {
+    let unclear: unknown;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return objectOf<T>(await once(asked, call, never), asked);
+      } catch (thrown) {
+        const conflict = statusOf(thrown) === 409;
+        if (!conflict || unclear === undefined) {
+          const pause = pauseAfter(thrown, attempt);
+          if (pause === undefined) throw thrown;
+          if (thrown instanceof ApiError && thrown.unclear) unclear = thrown;
+          await waitBefore(thrown, pause, never);
+          if (unclear === undefined) continue;
+        }
+        // Either its answer was lost, or somebody else was faster.
+        const current = await find(resource, name, never);
+        if (current !== undefined && rules.isMade(current)) {
+          log.debug(`${asked.verb} ${asked.kind} ${name} had taken effect: ${messageOf(unclear)}`);
+          return current;
+        }
+        if (conflict) throw thrown;
+        if (!rules.isUntouched(current)) {
+          throw new ApiError(
+            'state_conflict',
+            `${asked.kind} ${name} in namespace ${namespace} was changed by somebody else at the same time.`,
+            { status: 409, unclear: false, remedy: 'Run this again: it will read it anew.' },
+          );
+        }
+      }
+    }
+  }
+
+  async function find<T extends KubernetesObject>(
+    resource: Resource<T>,
+    name: string,
+    signal: AbortSignal = never,
+  ): Promise<T | undefined> {
+    try {
+      return await get(resource, name, signal);
+    } catch (thrown) {
+      if (statusOf(thrown) === 404 && thrown instanceof DeployError && thrown.reasonCode === 'not_found')
+        return undefined;
+      throw thrown;
+    }
+  }
+
+  async function get<T extends KubernetesObject>(
+    resource: Resource<T>,
+    name: string,
+    signal: AbortSignal = never,
+  ): Promise<T> {
+    const asked = askedFor('get', resource, name);
+    return objectOf<T>(await read(asked, { method: 'GET', path: pathOf(resource, name) }, signal), asked);
+  }
+
+  async function list<T extends KubernetesObject>(
+    resource: Resource<T>,
+    query: ListQuery = {},
+    signal: AbortSignal = never,
+  ): Promise<Listed<T>> {
+    const asked = askedFor('list', resource);
+    const path = `${pathOf(resource)}${queryOf({ ...query })}`;
+    const value = parse(await read(asked, { method: 'GET', path }, signal), asked);
+    const metadata = isRecord(value['metadata']) ? value['metadata'] : {};
+    const items = Array.isArray(value['items']) ? (value['items'] as T[]) : [];
+    return { items, resourceVersion: String(metadata['resourceVersion'] ?? '') };
+  }
+
+  async function* follow<T extends KubernetesObject>(
+    resource: Resource<T>,
+    query: ListQuery,
+    signal: AbortSignal,
+  ): AsyncGenerator<T[]> {
+    const asked = askedFor('watch', resource);
+    for (let failures = 0; !signal.aborted;) {
+      const listed = await list(resource, query, signal);
+      const known = new Map(listed.items.map((item) => [item.metadata.name, item]));
+      yield [...known.values()];
+      let { resourceVersion } = listed;
+      // Within, the watch goes on from where it was cut; out of it, the list is made anew.
+      for (let isCurrent = true; isCurrent && !signal.aborted;) {
+        try {
+          const path = `${pathOf(resource)}${queryOf({ ...query, watch: 'true', allowWatchBookmarks: 'true', resourceVersion, timeoutSeconds: '240' })}`;
+          for await (const event of watch(asked, path, signal)) {
+            failures = 0;
+            const object = event.object as T;
+            if (event.type === 'ERROR') {
+              isCurrent = false;
+              break;
+            }
+            resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
+            if (event.type === 'BOOKMARK') continue;
+            if (event.type === 'DELETED') known.delete(object.metadata.name);
+            else known.set(object.metadata.name, object);
+            yield [...known.values()];
+          }
+        } catch (thrown) {
+          if (signal.aborted) return;
+          if (statusOf(thrown) === 410) {
+            isCurrent = false;
+            continue;
+          }
+          const pause = pauseAfter(thrown, failures);
+          if (pause === undefined) throw thrown;
+          failures += 1;
+          await waitBefore(thrown, pause, signal);
+        }
+      }
+    }
+  }
+
+  /** The events of one watch, until the server ends it. */
+  async function* watch(
+    asked: Asked,
+    path: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ type: string; object: unknown }> {
+    const controller = new AbortController();
+    const either = AbortSignal.any([signal, controller.signal]);
+    try {
+      const answer = await transport
+        .open({ method: 'GET', path, signal: either, timeout: requestTimeout })
+        .catch((cause: unknown) => {
+          throw cause instanceof DeployError ? cause : noAnswer(connection, asked, cause);
+        });
+      noteTime(answer.headers);
+      if (answer.status !== 200) {
+        const body = await textOf(answer.body, requestTimeout);
+        throw refusal(connection, asked, { ...answer, body }, now() ?? Date.now());
+      }
+      let rest = '';
+      answer.body.setEncoding('utf8');
+      try {
+        for await (const part of answer.body as AsyncIterable<string>) {
+          const lines = (rest + part).split('\n');
+          rest = lines.pop() ?? '';
+          for (const line of lines) {
+            if (line.trim() === '') continue;
+            const event: unknown = JSON.parse(line);
+            if (isRecord(event) && typeof event['type'] === 'string') {
+              yield { type: event['type'], object: event['object'] };
+            }
+          }
+        }
+      } catch (cause) {
+        throw cause instanceof DeployError ? cause : noAnswer(connection, asked, cause);
+      }
+    } finally {
+      controller.abort();
+    }
+  }
+
+  return {
+    connection,
+    namespace,
+    get,
+    find,
+    list,
+    follow,
+    now,
+
+    create(resource, object, isMade) {
+      const { name } = object.metadata;
+      const body = JSON.stringify({
+        apiVersion: resource.group === '' ? resource.version : `${resource.group}/${resource.version}`,
+        kind: resource.kind,
+        ...object,
+      });
+      return write(
+        resource,
+        name,
+        askedFor('create', resource, name),
+        {
+          method: 'POST',
+          path: `${pathOf(resource)}${queryOf({ fieldManager })}`,
+          body,
+          contentType: 'application/json',
+        },
+        { isMade, isUntouched: (current) => current === undefined },
+      );
+    },
+
+    change(resource, { patch, from, type = 'merge', isMade }) {
+      const { name, resourceVersion } = from.metadata;
+      const metadata = isRecord(patch['metadata']) ? patch['metadata'] : {};
+      const body = JSON.stringify({ ...patch, metadata: { ...metadata, resourceVersion } });
+      return write(
+        resource,
+        name,
+        askedFor('patch', resource, name),
+        {
+          method: 'PATCH',
+          path: `${pathOf(resource, name)}${queryOf({ fieldManager })}`,
+          body,
+          contentType:
+            type === 'merge' ? 'application/merge-patch+json' : 'application/strategic-merge-patch+json',
+        },
+        { isMade, isUntouched: (current) => current?.metadata.resourceVersion === resourceVersion },
+      );
+    },
+
+    async remove(resource, name) {
+      const asked = askedFor('delete', resource, name);
+      try {
+        // Repeated, it finds nothing left to delete.
+        await read(asked, { method: 'DELETE', path: pathOf(resource, name) }, never);
+      } catch (thrown) {
+        if (statusOf(thrown) !== 404) throw thrown;
+      }
+    },
+
+    async logs(pod, container, { lines, previous = false }) {
+      const asked: Asked = {
+        verb: 'get',
+        resource: 'pods/log',
+        group: '',
+        kind: 'the log of Pod',
+        namespace,
+        name: pod,
+      };
+      const query = queryOf({
+        container,
+        tailLines: String(lines),
+        ...(previous ? { previous: 'true' } : {}),
+      });
+      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/log${query}`;
+      try {
+        const { body } = await read(asked, { method: 'GET', path }, never);
+        return body.split('\n').filter((line) => line !== '');
+      } catch (thrown) {
+        // A container that never started has none.
+        if (statusOf(thrown) === 400 || statusOf(thrown) === 404) return [];
+        throw thrown;
+      }
+    },
+
+    async askPod(pod, port, path, { timeout, signal, scheme }) {
+      const asked: Asked = {
+        verb: 'get',
+        resource: 'pods/proxy',
+        group: '',
+        kind: 'port ' + port + ' of Pod',
+        namespace,
+        name: pod,
+      };
+      const target = `${scheme === 'https' ? 'https:' : ''}${pod}:${port}`;
+      const full = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${target}/proxy${path.startsWith('/') ? path : `/${path}`}`;
+      let answer: Answer;
+      try {
+        answer = await transport.send({ method: 'GET', path: full, signal, timeout });
+      } catch (cause) {
+        if (signal.aborted) throw cancelled(`asking ${pod}`);
+        throw cause instanceof DeployError ? cause : noAnswer(connection, asked, cause);
+      }
+      noteTime(answer.headers);
+      // The pod's own 401, 403 and 404 are its answers; the API server's come as a Status.
+      const isOwn = /"kind":\s*"Status"/.test(answer.body.slice(0, 2_000));
+      if ((answer.status === 401 || answer.status === 403) && isOwn) {
+        throw refusal(connection, asked, answer, now() ?? Date.now());
+      }
+      return { status: answer.status, body: answer.body, headers: answer.headers };
+    },
+
+    close: () => transport.close(),
+  };
+}
+
+function queryOf(values: Record<string, string | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(values))
+    if (value !== undefined && value !== '') query.set(key, value);
+  const text = query.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+function parse({ body }: Answer, asked: Asked): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch (cause) {
+    throw new DeployError(
+      'unreachable',
+      `What answers to ${asked.verb} ${asked.resource} is no API server: it is not JSON.`,
+      {
+        remedy:
+          'See whether the server of the kubeconfig is an API server, or a proxy or login page before it.',
+        cause,
+      },
+    );
+  }
+  if (!isRecord(value))
+    throw new DeployError('unreachable', `The answer to ${asked.verb} ${asked.resource} is no object.`);
+  return value;
+}
+
+/** The API server validates what it stores; that it is an object with a name is all that is checked here. */
+function objectOf<T extends KubernetesObject>(answer: Answer, asked: Asked): T {
+  const value = parse(answer, asked);
+  if (!isRecord(value['metadata'])) {
+    throw new DeployError('unreachable', `The answer to ${asked.verb} ${asked.resource} has no metadata.`);
+  }
+  return value as unknown as T;
+}

@@ -1,0 +1,154 @@
+import { DeployError } from '@deploy-actions/core';
+import { type Deployment, hasLabels, type Service } from './objects.ts';
+
+/** Two or more Deployments behind one Service that sends to one of them. */
+export interface Colours {
+  service: Service;
+  /** The label that tells the Deployments apart: the key in the Service's selector that is written to switch. */
+  label: string;
+  /** The selector without it. */
+  base: Record<string, string>;
+  /** The value in the Service's selector. */
+  serving: string;
+  /** By the value of the label, in its order. */
+  deployments: Map<string, Deployment>;
+}
+
+function selectorText(selector: Record<string, string>): string {
+  return Object.entries(selector)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+function labelsOf(deployment: Deployment): Record<string, string> {
+  return deployment.spec.template.metadata?.labels ?? {};
+}
+
+/** The selector, or `invalid_input`: a Service without one sends to addresses that somebody else writes. */
+export function selectorOf(service: Service): Record<string, string> {
+  const selector = service.spec.selector ?? {};
+  if (Object.keys(selector).length > 0) return selector;
+  throw new DeployError('invalid_input', `Service ${service.metadata.name} has no selector.`, {
+    remedy: 'Name the Service whose selector says which pods get the traffic.',
+  });
+}
+
+/** What one label of the selector would be as the colour: the Deployments by its values; undefined when it is none. */
+function byLabel(
+  selector: Record<string, string>,
+  label: string,
+  deployments: Deployment[],
+): Map<string, Deployment[]> | undefined {
+  const { [label]: _, ...base } = selector;
+  const values = new Map<string, Deployment[]>();
+  for (const deployment of deployments) {
+    const labels = labelsOf(deployment);
+    const value = labels[label];
+    if (value !== undefined && hasLabels(labels, base)) {
+      values.set(value, [...(values.get(value) ?? []), deployment]);
+    }
+  }
+  return values.size > 1 ? values : undefined;
+}
+
+/**
+ * Finds the colours from the Service: the key of its selector whose values tell Deployments apart that are alike in
+ * all other keys. `wanted` names the key where several do. Throws `invalid_input` or `not_found`, with what is there.
+ */
+export function findColours(service: Service, deployments: Deployment[], wanted?: string): Colours {
+  const selector = selectorOf(service);
+  const { name } = service.metadata;
+  const keys = Object.keys(selector);
+  if (wanted !== undefined && !keys.includes(wanted)) {
+    throw new DeployError('invalid_input', `The selector of Service ${name} has no label "${wanted}".`, {
+      remedy: `Its labels are ${keys.join(', ')}.`,
+    });
+  }
+  const candidates = keys.flatMap((label) => {
+    const values = byLabel(selector, label, deployments);
+    return values === undefined || (wanted !== undefined && wanted !== label) ? [] : [{ label, values }];
+  });
+  const [found, other] = candidates;
+  if (found === undefined) throw withoutColours(service, selector, deployments);
+  if (other !== undefined) {
+    throw new DeployError(
+      'invalid_input',
+      `Several labels in the selector of Service ${name} tell Deployments apart: ${candidates.map(({ label }) => label).join(', ')}.`,
+      { remedy: 'Say which one is switched: `slot-label`.' },
+    );
+  }
+  const { label, values } = found;
+  const doubled = [...values].find(([, list]) => list.length > 1);
+  if (doubled !== undefined) {
+    const [value, list] = doubled;
+    throw new DeployError(
+      'invalid_input',
+      `${list.map(({ metadata }) => metadata.name).join(' and ')} both have pods with ${selectorText({ ...selector, [label]: value })}.`,
+      { remedy: `Give one of them another label, so that Service ${name} sends to one Deployment.` },
+    );
+  }
+  const serving = selector[label] ?? '';
+  if (!values.has(serving)) {
+    throw new DeployError(
+      'not_found',
+      `Service ${name} sends to ${label}=${serving}, which no Deployment has.`,
+      {
+        remedy: `Deployments have ${[...values.keys()]
+          .toSorted()
+          .map((value) => `${label}=${value}`)
+          .join(', ')}.`,
+      },
+    );
+  }
+  const { [label]: _, ...base } = selector;
+  const sorted = [...values].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    service,
+    label,
+    base,
+    serving,
+    deployments: new Map(
+      sorted.flatMap(([value, [deployment]]) => (deployment === undefined ? [] : [[value, deployment]])),
+    ),
+  };
+}
+
+function withoutColours(
+  service: Service,
+  selector: Record<string, string>,
+  deployments: Deployment[],
+): DeployError {
+  const { name, namespace } = service.metadata;
+  const matching = deployments.filter((deployment) => hasLabels(labelsOf(deployment), selector));
+  const text = selectorText(selector);
+  if (matching.length === 0) {
+    const known = deployments.map(({ metadata }) => metadata.name).join(', ');
+    return new DeployError(
+      'not_found',
+      `No Deployment in namespace ${namespace ?? ''} has pods with ${text}, which Service ${name} sends to.`,
+      {
+        remedy:
+          known === '' ? 'There are no Deployments in this namespace.' : `Its Deployments are ${known}.`,
+      },
+    );
+  }
+  const [first] = matching;
+  return new DeployError(
+    'unsupported',
+    `Service ${name} has no second colour: of its selector (${text}), no label tells two Deployments apart; ${first?.metadata.name ?? ''} has all of it.`,
+    {
+      remedy:
+        'Make a second Deployment whose pods differ in one label of the selector, such as version: blue and version: green.',
+    },
+  );
+}
+
+/** Other Services that would go on sending to the old colour: their selectors name it, too. */
+export function otherServicesOn(colours: Colours, services: Service[]): Service[] {
+  return services.filter(
+    ({ metadata, spec }) =>
+      metadata.name !== colours.service.metadata.name &&
+      spec.selector?.[colours.label] === colours.serving &&
+      hasLabels(spec.selector, colours.base),
+  );
+}

@@ -1,0 +1,3 @@
+export * from './model.ts';
+export * from './send.ts';
+export { signatureHeader } from './webhook.ts';

@@ -1,0 +1,2 @@
+export { createKubernetes, type KubernetesOptions } from './kubernetes.ts';
+export { type KubernetesRelease, revisionOf as kubernetesRevision } from './release.ts';

@@ -1,0 +1,151 @@
+import type { ImageReference, InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
+import { versionOfImage } from '@deploy-actions/core';
+import { linuxHostInputs, targetInputs } from './inputs.ts';
+
+type Read = Readonly<Record<string, unknown>>;
+
+/** What an input is on Kubernetes, where it need not be said. */
+function onKubernetes<T>(means: string, of: (inputs: Read) => T) {
+  return {
+    means: `on Kubernetes ${means}`,
+    of: (inputs: Read) => (inputs['platform'] === 'kubernetes' ? of(inputs) : undefined),
+  };
+}
+
+/** As it was written. */
+export function textOfImage({ repository, tag, digest }: ImageReference): string {
+  return `${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+}
+
+/**
+ * Where a release goes on Kubernetes. Comes after the inputs of a target, some of which need not be said there: state is
+ * kept by namespace and Service where no environment is named.
+ */
+export const kubernetesTargetInputs = {
+  app: {
+    ...targetInputs.app,
+    otherwise: onKubernetes('the name of the Service', ({ service }) => service ?? ''),
+  },
+  environment: {
+    ...targetInputs.environment,
+    otherwise: onKubernetes('none: state is kept by namespace and Service', () => ''),
+  },
+  router: {
+    ...targetInputs.router,
+    otherwise: onKubernetes('`service-selector`', () => 'service-selector'),
+  },
+  service: {
+    kind: 'string',
+    // A DNS label.
+    pattern: /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    allowed: 'lower-case letters, digits and hyphens, up to 63, starting with a letter',
+    description:
+      'Platform `kubernetes`: the Service that has the traffic. Its selector leads to the Deployments, one for each colour.',
+    example: 'helpdesk-service',
+    config: 'kubernetes.service',
+  },
+  namespace: {
+    kind: 'string',
+    pattern: targetInputs.app.pattern,
+    allowed: targetInputs.app.allowed,
+    description:
+      'Platform `kubernetes`: the namespace of the Service. Default: that of the context, else `default`.',
+    example: 'production',
+    config: 'kubernetes.namespace',
+  },
+  kubeconfig: {
+    kind: 'string',
+    description:
+      'Platform `kubernetes`: a kubeconfig, its path or its text (from a secret; its credentials are masked). Default: `KUBECONFIG`, `~/.kube/config`, or the service account of the pod that the runner is.',
+    example: '${{ secrets.KUBECONFIG }}',
+  },
+  context: {
+    kind: 'string',
+    description: 'Platform `kubernetes`: the context of the kubeconfig. Default: its current one.',
+    example: 'production',
+    config: 'kubernetes.context',
+  },
+  'slot-label': {
+    kind: 'string',
+    pattern: /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/,
+    allowed: 'the key of a label',
+    description:
+      'Platform `kubernetes`: the label in the selector of the Service that tells the colours apart. Default: found from the Deployments.',
+    example: 'version',
+    config: 'kubernetes.slot-label',
+  },
+  'verify-url': {
+    kind: 'url',
+    description:
+      'Router `service-selector`: a URL that leads to the Service, asked after each change of traffic. Without it the EndpointSlices alone are looked at.',
+    example: 'https://helpdesk.example.com/health/',
+    config: 'router.verify-url',
+  },
+} as const satisfies InputSpecs;
+
+/** What a release is on Kubernetes. Comes after the inputs of a Linux host, which are not needed there. */
+export const kubernetesReleaseInputs = {
+  version: {
+    ...linuxHostInputs.version,
+    otherwise: onKubernetes('the tag of the image, or the beginning of its digest', ({ image }) =>
+      image === undefined ? undefined : versionOfImage(textOfImage(image as ImageReference)),
+    ),
+  },
+  directory: { ...linuxHostInputs.directory, otherwise: onKubernetes('not used', () => '') },
+  command: { ...linuxHostInputs.command, otherwise: onKubernetes('not used', (): string[] => []) },
+  image: {
+    kind: 'image',
+    description:
+      'Platform `kubernetes`: the image to release, best with its digest. It takes the place of the image of the same repository, and nothing else of the pods changes.',
+    example: 'ghcr.io/acme/helpdesk-backend:1.4.2',
+  },
+  container: {
+    kind: 'string',
+    pattern: targetInputs.app.pattern,
+    allowed: targetInputs.app.allowed,
+    description:
+      'Platform `kubernetes`: the container whose image is replaced, where that is of another repository.',
+    example: 'helpdesk',
+    config: 'kubernetes.container',
+  },
+  replicas: {
+    kind: 'integer',
+    min: 1,
+    max: 10_000,
+    description:
+      'Platform `kubernetes`: the pods that the new version starts with. Default: as many as the version that serves has.',
+    config: 'kubernetes.replicas',
+  },
+} as const satisfies InputSpecs;
+
+export type KubernetesTargetInputs = Pick<
+  InputValues<typeof kubernetesTargetInputs>,
+  'service' | 'namespace' | 'kubeconfig' | 'context' | 'slot-label' | 'verify-url'
+>;
+export type KubernetesReleaseInputs = Pick<
+  InputValues<typeof kubernetesReleaseInputs>,
+  'version' | 'image' | 'container' | 'replicas'
+>;
+
+function missing(input: string, what: string, example: string): Problem {
+  return {
+    input,
+    message: `is missing: platform \`kubernetes\` needs ${what}, for example \`${input}: ${example}\`.`,
+  };
+}
+
+/** Rules between the inputs of a target on Kubernetes. */
+export function checkKubernetesTarget(
+  inputs: Partial<KubernetesTargetInputs> & { platform?: string },
+): Problem[] {
+  if (inputs.platform !== 'kubernetes' || inputs.service !== undefined) return [];
+  return [missing('service', 'the Service that has the traffic', kubernetesTargetInputs.service.example)];
+}
+
+/** Rules between the inputs of a release on Kubernetes. */
+export function checkKubernetesRelease(
+  inputs: Partial<KubernetesReleaseInputs> & { platform?: string },
+): Problem[] {
+  if (inputs.platform !== 'kubernetes' || inputs.image !== undefined) return [];
+  return [missing('image', 'the image to release', kubernetesReleaseInputs.image.example)];
+}

@@ -1,0 +1,172 @@
+// The kernel's part of the cluster: settings, interfaces, rules of iptables, mounts, control groups. Everything here is undone
+// by what only the cluster can have made: its folder, its interfaces, the chains of kube-proxy, kubelet and its CNI network.
+
+import { existsSync } from 'node:fs';
+import { readdir, readFile, readlink, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { end, output } from '../support/command.ts';
+import { inState, interfaces, networkName, nodeAddress, stateFolder, sysctlsFile } from './place.ts';
+
+/**
+ * Load from one address uses its ports again soon, and what connection tracking remembers of a port then sends a new connection
+ * to a pod that is gone. So it forgets within 2 s, and clients get twice the usual number of ports, none that servers listen on.
+ */
+const sysctls: Record<string, string> = {
+  'net.ipv4.ip_forward': '1',
+  'net.ipv4.conf.all.route_localnet': '1', // NodePorts on 127.0.0.1
+  'net.bridge.bridge-nf-call-iptables': '1', // pod to Service on one bridge
+  'net.netfilter.nf_conntrack_tcp_timeout_syn_sent': '1',
+  'net.netfilter.nf_conntrack_tcp_timeout_time_wait': '1',
+  'net.netfilter.nf_conntrack_tcp_timeout_close': '1',
+  'net.netfilter.nf_conntrack_tcp_timeout_last_ack': '1',
+  'net.netfilter.nf_conntrack_tcp_timeout_close_wait': '1',
+  'net.netfilter.nf_conntrack_tcp_timeout_fin_wait': '2',
+  'net.ipv4.ip_local_reserved_ports': '8000-8099,10000-32767',
+  'net.ipv4.ip_local_port_range': '2000 65000',
+};
+
+const fileOf = (name: string): string => join('/proc/sys', ...name.split('.'));
+
+/** Sets what the kernel has, and keeps what was there before. */
+async function setSysctls(): Promise<void> {
+  const before: Record<string, string> = {};
+  for (const name of Object.keys(sysctls)) {
+    const value = await readFile(fileOf(name), 'utf8').catch(() => undefined);
+    if (value !== undefined) before[name] = value.trim();
+  }
+  await writeFile(sysctlsFile, JSON.stringify(before));
+  for (const name of Object.keys(before)) await writeFile(fileOf(name), sysctls[name] ?? '');
+}
+
+async function restoreSysctls(): Promise<void> {
+  const kept = await readFile(sysctlsFile, 'utf8').catch(() => '{}');
+  const before = JSON.parse(kept) as Record<string, string>;
+  // An empty list of ports is written as a line end.
+  for (const [name, value] of Object.entries(before)) await writeFile(fileOf(name), `${value}\n`);
+}
+
+const iptables = ['iptables', 'ip6tables'] as const;
+
+/** Whether rules of Kubernetes are there, of whatever cluster. */
+export async function hasKubernetesRules(): Promise<boolean> {
+  const { stdout } = await end('iptables-save', ['-t', 'nat']);
+  return stdout.includes(':KUBE-SERVICES ');
+}
+
+export async function setUpNetwork(): Promise<void> {
+  if (!existsSync('/proc/sys/net/bridge')) await end('modprobe', ['br_netfilter']).catch(() => {});
+  // Makes the kernel load connection tracking, whose settings are set below.
+  await output('iptables', ['-w', '-t', 'nat', '-n', '-L', 'POSTROUTING']);
+  await setSysctls();
+  await output('ip', ['link', 'add', interfaces.node, 'type', 'bridge']);
+  await output('ip', ['address', 'add', `${nodeAddress}/32`, 'dev', interfaces.node]);
+  await output('ip', ['link', 'set', interfaces.node, 'up']);
+}
+
+export async function tearDownNetwork(): Promise<void> {
+  for (const name of Object.values(interfaces))
+    if (existsSync(`/sys/class/net/${name}`)) await output('ip', ['link', 'delete', name]);
+  for (const program of iptables) await removeRules(program);
+  await restoreSysctls();
+}
+
+/** What the CNI plugins and kubelet keep outside the folder that they are told to use. */
+export async function removeTraces(): Promise<void> {
+  const sandboxes = await readdir(inState('containerd', 'io.containerd.grpc.v1.cri', 'sandboxes')).catch(
+    () => [],
+  );
+  await removeFrom('/var/lib/cni/results', (name) => sandboxes.some((id) => name.includes(id)));
+  const logs = '/var/log/containers';
+  const ours = await Promise.all(
+    (await readdir(logs).catch(() => [])).map(async (name) => {
+      const target = await readlink(join(logs, name)).catch(() => '');
+      return target.startsWith(`${stateFolder}/`) ? [name] : [];
+    }),
+  );
+  await removeFrom(logs, (name) => ours.flat().includes(name));
+}
+
+async function removeFrom(folder: string, isOurs: (name: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) if (isOurs(name)) await rm(join(folder, name));
+}
+
+/** All chains of Kubernetes and those of our CNI network, and every rule that leads into one of them. */
+async function removeRules(program: (typeof iptables)[number]): Promise<void> {
+  const { code, stdout } = await end(`${program}-save`, []);
+  if (code !== 0) return; // no such protocol here
+  const comment = `name: \\"${networkName}\\"`;
+  const ours = new Set(
+    stdout.split('\n').flatMap((line) => {
+      const chain = /^:(KUBE-\S+) /.exec(line) ?? (line.includes(comment) ? /-j (CNI-\w+)/.exec(line) : null);
+      return chain?.[1] === undefined ? [] : [chain[1]];
+    }),
+  );
+  if (ours.size === 0) return;
+  const commands: string[] = [];
+  let chains: string[] = [];
+  for (const line of stdout.split('\n')) {
+    const [, name = ''] = /^(?::|-A )(\S+)/.exec(line) ?? [];
+    const target = / -[jg] (\S+)/.exec(line)?.[1] ?? '';
+    if (line.startsWith('*')) {
+      commands.push(line);
+      chains = [];
+    } else if (line.startsWith(':') && ours.has(name)) chains.push(name);
+    else if (line.startsWith('-A ') && !ours.has(name) && ours.has(target))
+      commands.push(line.replace('-A', '-D'));
+    else if (line === 'COMMIT') {
+      commands.push(...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`), line);
+    }
+  }
+  await output(`${program}-restore`, ['--noflush', '-w'], { input: `${commands.join('\n')}\n` });
+}
+
+/** Unmounts everything in the folder, what was mounted last first. */
+export async function unmountAll(): Promise<void> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const points = mounts.split('\n').flatMap((line) => {
+    const point = (line.split(' ')[4] ?? '').replaceAll('\\040', ' ');
+    return point.startsWith(`${stateFolder}/`) ? [point] : [];
+  });
+  for (const point of points.toReversed()) await output('umount', ['--lazy', point]);
+}
+
+/** kubelet's control groups: one in each hierarchy of version 1, one of version 2. */
+async function groups(): Promise<string[]> {
+  const root = '/sys/fs/cgroup';
+  const hierarchies = await readdir(root).catch(() => []);
+  const places = ['.', ...hierarchies].map((name) => join(root, name, 'kubepods'));
+  return places.filter((place) => existsSync(place));
+}
+
+export const hasPodGroups = async (): Promise<boolean> => (await groups()).length > 0;
+
+async function within(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const below = await Promise.all(
+    entries.filter((one) => one.isDirectory()).map(({ name }) => within(join(folder, name))),
+  );
+  return [...below.flat(), folder];
+}
+
+/** Kills what runs in pods, and removes the groups. */
+export async function removePodGroups(): Promise<void> {
+  for (const top of await groups()) {
+    const folders = await within(top);
+    for (let attempt = 0; attempt < 100; attempt += 1) {
+      const lists = await Promise.all(
+        folders.map((folder) => readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '')),
+      );
+      const pids = lists.flatMap((list) => list.split('\n').filter(Boolean).map(Number));
+      if (pids.length === 0) break;
+      for (const pid of pids) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended by itself.
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const folder of folders) await rmdir(folder).catch(() => {});
+  }
+}

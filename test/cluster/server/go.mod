@@ -1,0 +1,3 @@
+module deploy-actions/test-server
+
+go 1.22
