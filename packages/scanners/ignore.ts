@@ -61,7 +61,7 @@ const sections: Record<string, FindingClass> = {
  * Throws `invalid_config` with every problem at once.
  */
 export async function parseIgnoreYaml(text: string, file: string): Promise<Ignore[]> {
-  const document = await parseYaml(text, file).catch((thrown: unknown) => {
+  const document = await parseYaml(text).catch((thrown: unknown) => {
     throw unreadable([`${file}: ${String(thrown instanceof Error ? thrown.message : thrown)}`]);
   });
   if (document === null) return [];
