@@ -1,9 +1,15 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
-import { createClient, createKubernetesStore, loadKubeconfig, stateName } from '@deploy-actions/kubernetes';
+import {
+  createClient,
+  createKubernetesStore,
+  loadKubeconfig,
+  stateName,
+  storeRights,
+} from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
-import { createServiceSelector } from '@deploy-actions/routers';
+import { createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
 import { textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import { openState } from './state.ts';
@@ -46,6 +52,7 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     slotLabel,
     scope,
     checkPath: inputs['readiness-path'],
+    rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
     log,
   });
   const state =

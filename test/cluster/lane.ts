@@ -73,6 +73,17 @@ function colour(slot: string, standIn: StandIn, replicas: number): object {
   };
 }
 
+/** `shop-blue` with a pod, `shop-green` without, and the Service `shop` that leads to blue. */
+export function twoColours(standIn: StandIn): object[] {
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: app },
+    spec: { selector: { app, version: 'blue' }, ports: [{ port: 80, targetPort: standIn.port }] },
+  };
+  return [colour('blue', standIn, 1), colour('green', standIn, 0), service];
+}
+
 /** Opens it with one version before the one that serves, so that there is something to go back to. */
 export async function openLane(standIn: StandIn): Promise<Lane> {
   const stage = await openStage();
@@ -84,12 +95,7 @@ export async function openLane(standIn: StandIn): Promise<Lane> {
   const read = (group: string, rest: string): Promise<unknown> =>
     get(stage.access, `${group}/namespaces/${stage.name}/${rest}`);
 
-  await stage.apply(colour('blue', standIn, 1), colour('green', standIn, 0), {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: app },
-    spec: { selector: { app, version: 'blue' }, ports: [{ port: 80, targetPort: standIn.port }] },
-  });
+  await stage.apply(...twoColours(standIn));
   await stage.rolledOut(`${app}-blue`);
   const endpoints = await watchEndpoints(stage.access, stage.name, app);
 
@@ -153,7 +159,10 @@ export async function openLane(standIn: StandIn): Promise<Lane> {
         other,
         endpoints: endpoints.ready(),
         phase: isRecord(journal) ? String(journal['phase']) : null,
-        history: (history?.entries ?? []).map(({ release, result }) => ({ version: release.version, result })),
+        history: (history?.entries ?? []).map(({ release, result }) => ({
+          version: release.version,
+          result,
+        })),
         holder: leases.items[0]?.spec?.holderIdentity ?? null,
       };
     },
@@ -175,7 +184,8 @@ export async function openLane(standIn: StandIn): Promise<Lane> {
 export function problemsOf(sight: Sight, wanted: readonly string[]): string[] {
   const { serving, endpoints, phase, history, holder } = sight;
   const problems: string[] = [];
-  if (!wanted.includes(serving.version)) problems.push(`${serving.version} serves, not ${wanted.join(' or ')}`);
+  if (!wanted.includes(serving.version))
+    problems.push(`${serving.version} serves, not ${wanted.join(' or ')}`);
   if (serving.wanted < 1 || serving.ready !== serving.wanted)
     problems.push(`${serving.ready} of ${serving.wanted} pods of ${serving.slot} are ready`);
   const strangers = endpoints.filter((pod) => !pod.startsWith(`${app}-${serving.slot}-`));

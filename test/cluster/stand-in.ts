@@ -48,7 +48,8 @@ export async function startStandIn({ readyAfter = 30 } = {}): Promise<StandIn> {
   async function send(method: string, path: string, body?: unknown): Promise<void> {
     const { status, body: said } = await ask(admin, method, path, body, method === 'PATCH' ? merge : {});
     // Objects go away under it all the time.
-    if (status >= 400 && status !== 404) problems.push(`${method} ${path}: ${status} ${JSON.stringify(said)}`);
+    if (status >= 400 && status !== 404)
+      problems.push(`${method} ${path}: ${status} ${JSON.stringify(said)}`);
   }
 
   function note(work: Promise<void>): void {
