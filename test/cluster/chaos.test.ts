@@ -1,6 +1,6 @@
 // Faults of the API and of the runner, at every write of blue-green-switch and rollback, on pods of a stand-in (stand-in.ts): the
-// real API server and controller-manager, with the built actions as a runner runs them. What a real kubelet adds is sampled in
-// chaos-kubelet.test.ts.
+// real API server and controller-manager, with the built actions as a runner runs them. Kills with the
+// real kubelet are in crash.test.ts.
 
 import { silentLog } from '@deploy-actions/core';
 import { createKubernetesStore, stateName } from '@deploy-actions/kubernetes';

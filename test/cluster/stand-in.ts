@@ -9,8 +9,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask, watch } from './api.ts';
+import { ask, get, watch } from './api.ts';
 import { adminAccess } from './cluster.ts';
+import type { Access } from './kubeconfig.ts';
 import { nodeAddress } from './place.ts';
 
 interface Pod {
@@ -33,6 +34,19 @@ export interface StandIn {
 const merge = { type: 'application/merge-patch+json' };
 /** The controllers take a node for lost after 40 s without a sign of life. */
 const signOfLife = 8_000;
+
+const label = 'deploy-actions.dev/stand-in';
+
+/** Nodes of stand-ins that were killed. */
+async function removeLeftovers(admin: Access): Promise<void> {
+  const { items } = (await get(admin, `/api/v1/nodes?labelSelector=${encodeURIComponent(label)}`)) as {
+    items: { metadata: { name: string }; status?: { conditions?: { lastHeartbeatTime?: string }[] } }[];
+  };
+  for (const { metadata, status } of items) {
+    const beat = Date.parse(status?.conditions?.[0]?.lastHeartbeatTime ?? '');
+    if (Date.now() - beat > 60_000) await ask(admin, 'DELETE', `/api/v1/nodes/${metadata.name}`);
+  }
+}
 
 /** `readyAfter`: milliseconds. */
 export async function startStandIn({ readyAfter = 30 } = {}): Promise<StandIn> {
@@ -61,11 +75,12 @@ export async function startStandIn({ readyAfter = 30 } = {}): Promise<StandIn> {
     const ready = { type: 'Ready', status: 'True', reason: 'StandIn', lastHeartbeatTime: now };
     return send('PATCH', `${node}/status`, { status: { conditions: [ready] } });
   };
+  await removeLeftovers(admin);
   await send('POST', '/api/v1/nodes', {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: nodeName, labels: { 'node.kubernetes.io/exclude-from-external-load-balancers': '' } },
-    spec: { unschedulable: true, taints: [{ key: 'deploy-actions.dev/stand-in', effect: 'NoSchedule' }] },
+    metadata: { name: nodeName, labels: { [label]: '' } },
+    spec: { unschedulable: true, taints: [{ key: label, effect: 'NoSchedule' }] },
   });
   await beat();
   const beats = setInterval(() => note(beat()), signOfLife);

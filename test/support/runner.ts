@@ -28,7 +28,7 @@ export interface JobOptions {
   runAttempt?: string;
   repository?: string;
   actor?: string;
-  /** A command that runs the action's process, such as `ip netns exec NAME`. Cancels and kills reach what it becomes. */
+  /** A command that becomes the action's process, such as `ip netns exec NAME`. */
   through?: readonly string[];
   /** Variables of the job, for all steps. */
   env?: Record<string, string>;
@@ -228,57 +228,56 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
     const names = ['output', 'summary', 'state', 'env', 'path'];
     await Promise.all(names.map((name) => writeFile(file(name), '')));
     const start = performance.now();
-    const [command = '', ...args] = [
-      ...(options.through ?? []),
-      process.execPath,
-      ...(step.imports ?? []).map((module) => `--import=${module}`),
-      program,
-    ];
-    const child = spawn(command, args, {
-      cwd: workspace,
-      // Not in this one's process group: a Ctrl-C in the terminal is for whoever drives the job.
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: [...paths.toReversed(), process.env['PATH']].join(delimiter),
-        HOME: process.env['HOME'] ?? home,
-        LANG: 'C.UTF-8',
-        CI: 'true',
-        GITHUB_ACTIONS: 'true',
-        GITHUB_ACTION: `__${action}`,
-        GITHUB_ACTOR: options.actor ?? 'ada',
-        GITHUB_API_URL: 'https://api.github.com',
-        GITHUB_EVENT_NAME: 'push',
-        GITHUB_JOB: 'deploy',
-        GITHUB_REF: 'refs/heads/main',
-        GITHUB_REPOSITORY: options.repository ?? 'acme/helpdesk',
-        GITHUB_RUN_ATTEMPT: options.runAttempt ?? '1',
-        GITHUB_RUN_ID: runId,
-        GITHUB_SERVER_URL: 'https://github.com',
-        GITHUB_SHA: '0123456789abcdef0123456789abcdef01234567',
-        GITHUB_WORKFLOW: 'release',
-        GITHUB_WORKSPACE: workspace,
-        RUNNER_OS: 'Linux',
-        RUNNER_TEMP: temp,
-        RUNNER_TRACKING_ID: tracking,
-        ...(step.debug === true ? { RUNNER_DEBUG: '1' } : {}),
-        ...exported,
-        ...options.env,
-        ...step.env,
-        ...Object.fromEntries(
-          Object.entries({ ...manifest.inputs, ...inputs }).map(([name, value]) => [
-            inputVariable(name),
-            value === '${{ github.token }}' ? token : value,
-          ]),
-        ),
-        ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
-        GITHUB_OUTPUT: file('output'),
-        GITHUB_STEP_SUMMARY: file('summary'),
-        GITHUB_STATE: file('state'),
-        GITHUB_ENV: file('env'),
-        GITHUB_PATH: file('path'),
+    const [command = '', ...before] = [...(options.through ?? []), process.execPath];
+    const child = spawn(
+      command,
+      [...before, ...(step.imports ?? []).map((module) => `--import=${module}`), program],
+      {
+        cwd: workspace,
+        // Not in this one's process group: a Ctrl-C in the terminal is for whoever drives the job.
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          PATH: [...paths.toReversed(), process.env['PATH']].join(delimiter),
+          HOME: process.env['HOME'] ?? home,
+          LANG: 'C.UTF-8',
+          CI: 'true',
+          GITHUB_ACTIONS: 'true',
+          GITHUB_ACTION: `__${action}`,
+          GITHUB_ACTOR: options.actor ?? 'ada',
+          GITHUB_API_URL: 'https://api.github.com',
+          GITHUB_EVENT_NAME: 'push',
+          GITHUB_JOB: 'deploy',
+          GITHUB_REF: 'refs/heads/main',
+          GITHUB_REPOSITORY: options.repository ?? 'acme/helpdesk',
+          GITHUB_RUN_ATTEMPT: options.runAttempt ?? '1',
+          GITHUB_RUN_ID: runId,
+          GITHUB_SERVER_URL: 'https://github.com',
+          GITHUB_SHA: '0123456789abcdef0123456789abcdef01234567',
+          GITHUB_WORKFLOW: 'release',
+          GITHUB_WORKSPACE: workspace,
+          RUNNER_OS: 'Linux',
+          RUNNER_TEMP: temp,
+          RUNNER_TRACKING_ID: tracking,
+          ...(step.debug === true ? { RUNNER_DEBUG: '1' } : {}),
+          ...exported,
+          ...options.env,
+          ...step.env,
+          ...Object.fromEntries(
+            Object.entries({ ...manifest.inputs, ...inputs }).map(([name, value]) => [
+              inputVariable(name),
+              value === '${{ github.token }}' ? token : value,
+            ]),
+          ),
+          ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
+          GITHUB_OUTPUT: file('output'),
+          GITHUB_STEP_SUMMARY: file('summary'),
+          GITHUB_STATE: file('state'),
+          GITHUB_ENV: file('env'),
+          GITHUB_PATH: file('path'),
+        },
       },
-    });
+    );
     const killChild = () => void child.kill('SIGKILL');
     process.once('exit', killChild);
 
