@@ -26,13 +26,14 @@ function covers(resources: unknown[], resource: string): boolean {
 }
 
 /**
- * Those of the rights that no rule of a SelfSubjectRulesReview gives. A rule for objects of some names counts as a right: which
+ * Those of the rights, each once, that no rule of a SelfSubjectRulesReview gives. A rule for objects of some names counts as a right: which
  * names are meant is known to whoever wrote it.
  */
 export function notGranted(review: unknown, needed: readonly Right[]): Right[] {
   const status = isRecord(review) && isRecord(review['status']) ? review['status'] : {};
   const rules = listOf(status['resourceRules']).filter(isRecord);
-  return needed.filter(
+  const single = new Map(needed.map((right) => [ruleFor(right), right]));
+  return [...single.values()].filter(
     ({ verb, group, resource }) =>
       !rules.some((rule) => {
         const [verbs, groups] = [listOf(rule['verbs']), listOf(rule['apiGroups'])];

@@ -93,7 +93,12 @@ export async function startStandIn({ readyAfter = 30 } = {}): Promise<StandIn> {
     if (deletionTimestamp !== undefined) {
       if (ended.has(uid)) return;
       ended.add(uid);
-      return send('DELETE', path, { gracePeriodSeconds: 0, preconditions: { uid } });
+      return send('DELETE', path, {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        gracePeriodSeconds: 0,
+        preconditions: { uid },
+      });
     }
     if (made.has(uid)) return;
     made.add(uid);
