@@ -60,8 +60,11 @@ async function onLanes<T>(
   const began = performance.now();
   await Promise.all(
     lanes.map(async (lane) => {
-      for (let one = rest.shift(); one !== undefined; one = rest.shift())
-        found.push(...(await run(lane, one)));
+      for (let one = rest.shift(); one !== undefined; one = rest.shift()) {
+        const problems = await run(lane, one);
+        problems.forEach(say);
+        found.push(...problems);
+      }
     }),
   );
   say(`${cases.length} cases in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
