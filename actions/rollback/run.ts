@@ -2,7 +2,6 @@ import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
 import { releaseFactsOf } from '@deploy-actions/ledger';
 import {
   type HistoryEntry,
-  isSettled,
   peekJournal,
   readHistory,
   revisionsOf,
@@ -18,7 +17,7 @@ import {
   withServing,
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
-import { rollbackTarget, withOrigin } from './target.ts';
+import { cutOff, rollbackTarget, withOrigin } from './target.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -49,12 +48,9 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   ]);
   const history = withOrigin(known, journal, revisionOf);
   const serving = servingOf(slots, traffic).toSorted((a, b) => b.weight - a.weight)[0];
-  // A release under way is what one wants to get away from: its old version is the previous one.
-  const origin = journal !== null && !isSettled(journal) ? journal.from : null;
   const release =
-    origin !== null && inputs.version === 'previous'
-      ? origin.release
-      : await choose(target, history, serving?.release ?? null, inputs.version);
+    (inputs.version === 'previous' ? cutOff(journal, known) : null) ??
+    (await choose(target, history, serving?.release ?? null, inputs.version));
   context.log.info(`Going back to ${release.version}.`);
   const revision = revisionOf(release);
   const entry = history.findLast((one) => one.revision === revision && one.strategy !== 'rollback');

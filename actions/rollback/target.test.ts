@@ -1,7 +1,7 @@
 import { DeployError, digestOf } from '@deploy-actions/core';
 import type { HistoryEntry, Journal, Release } from '@deploy-actions/release-engine';
 import { describe, expect, it } from 'vitest';
-import { rollbackTarget, withOrigin } from './target.ts';
+import { cutOff, rollbackTarget, withOrigin } from './target.ts';
 
 let count = 0;
 function entry(version: string, changes: Partial<HistoryEntry> = {}): HistoryEntry {
@@ -65,6 +65,10 @@ describe('the previous version', () => {
     for (const reasonCode of ['cancelled', 'unfinished_release', 'router_unverified'] as const) {
       expect(target([entry('1'), entry('2'), takenBack('1', reasonCode)], '2')).toBe('1');
     }
+  });
+
+  it('is not brought nearer by an attempt at it that was given up', () => {
+    expect(target([entry('1'), entry('2'), takenBack('1', 'cancelled'), entry('3')], '3')).toBe('2');
   });
 
   it('is not one that never served, interrupted or not', () => {
@@ -145,5 +149,43 @@ describe('what was deployed by other means', () => {
     const history = [takenBack('1', 'limit_exceeded'), { ...entry('2'), id: journal.id }];
     expect(withOrigin(history, journal, digestOf)).toBe(history);
     expect(withOrigin(history, null, digestOf)).toBe(history);
+  });
+});
+
+describe('a run that was cut off', () => {
+  const journal = (strategy: Journal['strategy'], phase: Journal['phase'], id = 'last'): Journal => ({
+    id,
+    strategy,
+    run: { id: '1', url: '', actor: '' },
+    startedAt: '2000-01-01T00:00:00Z',
+    from: { slot: 'green', release: { version: '2' } },
+    to: { slot: 'blue', release: { version: '1' } },
+    before: [],
+    weights: [100],
+    step: 0,
+    phase,
+    keepPrevious: true,
+    reason: null,
+    resumed: 0,
+  });
+
+  it.each(['starting', 'shifting', 'holding', 'draining', 'retiring', 'reverting', 'cleaning'] as const)(
+    'in phase %s is gone on with when it was a rollback, and got away from when it was a release',
+    (phase) => {
+      expect(cutOff(journal('rollback', phase), [])).toEqual({ version: '1' });
+      expect(cutOff(journal('blue-green', phase), [])).toEqual({ version: '2' });
+    },
+  );
+
+  it('before its end was in the history is gone on with, for the version that it left is not known as such yet', () => {
+    expect(cutOff(journal('rollback', 'finished'), [])).toEqual({ version: '1' });
+    const whole = journal('rollback', 'finished');
+    expect(cutOff(whole, [entry('1', { id: whole.id, strategy: 'rollback' })])).toBeNull();
+  });
+
+  it('and has been settled since leaves it to the history', () => {
+    expect(cutOff(null, [])).toBeNull();
+    expect(cutOff(journal('blue-green', 'finished'), [])).toBeNull();
+    expect(cutOff(journal('rollback', 'reverted'), [])).toBeNull();
   });
 });

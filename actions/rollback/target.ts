@@ -1,5 +1,5 @@
 import { DeployError, type ReasonCode } from '@deploy-actions/core';
-import type { HistoryEntry, Journal, Release } from '@deploy-actions/release-engine';
+import { type HistoryEntry, isSettled, type Journal, type Release } from '@deploy-actions/release-engine';
 
 /** Being taken back for these says something about the version; for anything else, about the run or the router. */
 const fault: readonly ReasonCode[] = ['start_failed', 'not_ready', 'unhealthy', 'limit_exceeded'];
@@ -55,6 +55,20 @@ export function withOrigin<R extends Release>(
   return history.toSpliced(at, 0, origin);
 }
 
+/**
+ * The release that `previous` means where the last run did not come to its end: a rollback that was cut off is gone on with, also
+ * when only its entry in the history is missing, for one that began anew would take it for the version to get away from. Any
+ * other release that is under way is left for what served before it. Null: the history decides.
+ */
+export function cutOff<R extends Release>(last: Journal<R> | null, history: HistoryEntry<R>[]): R | null {
+  if (last === null) return null;
+  const isRecorded = history.some((entry) => entry.id === last.id);
+  if (last.strategy === 'rollback' && (!isSettled(last) || (last.phase === 'finished' && !isRecorded))) {
+    return last.to.release;
+  }
+  return isSettled(last) ? null : (last.from?.release ?? null);
+}
+
 /** What can be named, newest first. */
 function choices<R extends Release>(history: HistoryEntry<R>[]): string {
   const fit = history.filter((entry) => lastWordOn(history, entry.revision)?.word !== 'failed');
@@ -75,7 +89,11 @@ export function rollbackTarget<R extends Release>(
 ): HistoryEntry<R> {
   if (version === 'previous') {
     const found = history.findLast(
-      (entry) => entry.revision !== servingRevision && lastWordOn(history, entry.revision)?.word === 'served',
+      // An attempt at an older version that was given up does not bring it nearer.
+      (entry) =>
+        entry.result === 'serving' &&
+        entry.revision !== servingRevision &&
+        lastWordOn(history, entry.revision)?.word === 'served',
     );
     if (found !== undefined) return found;
     throw new DeployError('version_not_found', 'There is no earlier version that served and did not fail.', {

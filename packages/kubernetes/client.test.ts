@@ -37,6 +37,20 @@ async function failure(work: Promise<unknown>): Promise<DeployError> {
   throw thrown;
 }
 
+/** The server says that the user may do this, and these things when asked about each. */
+function allow(
+  rules: object[],
+  allowed: (attributes: Record<string, unknown>) => boolean = () => false,
+): void {
+  api.interfere = ({ path, body }) => {
+    const answer = (value: object) => ({ kind: 'status', status: 201, body: value }) as const;
+    if (path.endsWith('/selfsubjectrulesreviews')) return answer({ status: { resourceRules: rules } });
+    if (!path.endsWith('/selfsubjectaccessreviews')) return undefined;
+    const { spec } = JSON.parse(body) as { spec: { resourceAttributes: Record<string, unknown> } };
+    return answer({ status: { allowed: allowed(spec.resourceAttributes) } });
+  };
+}
+
 const mutations = () => api.requests.filter(({ method }) => method !== 'GET');
 
 function makeMap(value: string): ConfigMap {
@@ -299,5 +313,40 @@ describe('following', () => {
       reasonCode: 'permission_denied',
       message: expect.stringContaining('watch configmaps'),
     });
+  });
+});
+
+describe('rights', () => {
+  const needed = [
+    { verb: 'patch', group: 'apps', resource: 'deployments' },
+    { verb: 'get', group: '', resource: 'pods/proxy' },
+  ] as const;
+  const deployments = { verbs: ['list', 'patch'], apiGroups: ['apps'], resources: ['deployments'] };
+
+  it('that rules give are there, by name or by wildcard', async () => {
+    allow([deployments, { verbs: ['*'], apiGroups: [''], resources: ['*/proxy'] }]);
+    await client.requireRights(needed);
+    expect(api.requests).toHaveLength(1);
+  });
+
+  it('that are missing are named, with the rules to add', async () => {
+    allow([deployments, { verbs: ['get'], apiGroups: [''], resources: ['pods'] }]);
+    expect(await failure(client.requireRights(needed))).toMatchObject({
+      reasonCode: 'permission_denied',
+      message: expect.stringContaining('get pods/proxy'),
+      remedy: expect.stringContaining('resources: ["pods/proxy"]'),
+    });
+  });
+
+  it('that no rule gives are asked for one by one: an authorizer may have no rules to show', async () => {
+    allow([], ({ resource, subresource }) => resource === 'deployments' || subresource === 'proxy');
+    await client.requireRights(needed);
+    allow([], ({ resource }) => resource === 'deployments');
+    expect((await failure(client.requireRights(needed))).message).not.toContain('deployments');
+  });
+
+  it('that nobody may ask for are found out later', async () => {
+    api.interfere = () => ({ kind: 'status', status: 403 });
+    await client.requireRights(needed);
   });
 });

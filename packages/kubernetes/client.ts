@@ -2,6 +2,7 @@ import { cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@d
 import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
 import type { KubernetesObject, Resource } from './objects.ts';
+import { isAllowed, notGranted, type Right, withoutRights } from './rights.ts';
 import { type Answer, createTransport, textOf, type Transport } from './transport.ts';
 
 /** The name under which the API keeps which fields are this suite's. */
@@ -86,6 +87,11 @@ export interface KubernetesClient {
     path: string,
     options: { timeout: number; signal: AbortSignal; scheme?: 'http' | 'https' },
   ): Promise<ProxyAnswer>;
+  /**
+   * Throws `permission_denied` with every one of the rights that is missing. Where the server tells nobody what they may do,
+   * it is found out later.
+   */
+  requireRights(needed: readonly Right[], signal?: AbortSignal): Promise<void>;
   /** Milliseconds since the epoch by the server's clock, from the newest answer; undefined before the first. */
   now(): number | undefined;
   close(): void;
@@ -188,7 +194,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
   /** A read: repeated whenever that can help. */
   async function read(
     asked: Asked,
-    call: { method: string; path: string; timeout?: number },
+    call: { method: string; path: string; body?: string; contentType?: string; timeout?: number },
     signal: AbortSignal,
   ): Promise<Answer> {
     for (let attempt = 0; ; attempt += 1) {
@@ -364,6 +370,21 @@ export function createClient(options: ClientOptions): KubernetesClient {
     }
   }
 
+  /** Asks what the user may do: nothing is kept of it, so it is repeated as a read is. */
+  async function review(kind: string, spec: Record<string, unknown>, signal: AbortSignal): Promise<unknown> {
+    const group = 'authorization.k8s.io';
+    const resource = `${kind.toLowerCase()}s`;
+    const asked: Asked = { verb: 'create', resource, group, kind, namespace };
+    const body = JSON.stringify({ apiVersion: `${group}/v1`, kind, spec });
+    const call = {
+      method: 'POST',
+      path: `/apis/${group}/v1/${resource}`,
+      body,
+      contentType: 'application/json',
+    };
+    return parse(await read(asked, call, signal), asked);
+  }
+
   return {
     connection,
     namespace,
@@ -473,6 +494,33 @@ export function createClient(options: ClientOptions): KubernetesClient {
         throw refusal(connection, asked, answer, now() ?? Date.now());
       }
       return { status: answer.status, body: answer.body, headers: answer.headers };
+    },
+
+    async requireRights(needed, signal = never) {
+      let missing: Right[];
+      try {
+        const rules = await review('SelfSubjectRulesReview', { namespace }, signal);
+        // The list lacks what an authorizer of the cluster's own gives: only a question about the one right is sure.
+        const answers = await Promise.all(
+          notGranted(rules, needed).map(async (right) => {
+            const [resource, subresource] = right.resource.split('/');
+            const { verb, group } = right;
+            const attributes = { namespace, verb, group, resource, subresource };
+            const answer = await review(
+              'SelfSubjectAccessReview',
+              { resourceAttributes: attributes },
+              signal,
+            );
+            return isAllowed(answer) ? [] : [right];
+          }),
+        );
+        missing = answers.flat();
+      } catch (thrown) {
+        if (statusOf(thrown) !== 403 && statusOf(thrown) !== 404) throw thrown;
+        log.debug(`The rights cannot be asked for: ${messageOf(thrown)}`);
+        return;
+      }
+      if (missing.length > 0) throw withoutRights(namespace, connection.user, missing);
     },
 
     close: () => transport.close(),

@@ -1,14 +1,10 @@
 import { codeOf, DeployError, isRecord, messageOf, type ReasonCode } from '@deploy-actions/core';
 import type { Connection } from './kubeconfig.ts';
 import type { Status } from './objects.ts';
+import { type Right, ruleFor } from './rights.ts';
 
 /** What was asked, in the words of a Role. */
-export interface Asked {
-  verb: 'get' | 'list' | 'watch' | 'create' | 'patch' | 'update' | 'delete';
-  /** `deployments`, `pods/log`, `pods/proxy`. */
-  resource: string;
-  /** Empty for the core group. */
-  group: string;
+export interface Asked extends Right {
   kind: string;
   namespace: string;
   name?: string | undefined;
@@ -52,11 +48,6 @@ export function describeObject({ kind, name, namespace }: Asked): string {
   return name === undefined
     ? `${kind} objects in namespace ${namespace}`
     : `${kind} ${name} in namespace ${namespace}`;
-}
-
-/** The Role rule that gives the right, as YAML. */
-function ruleFor({ group, resource, verb }: Asked): string {
-  return `- apiGroups: ["${group}"]\n  resources: ["${resource}"]\n  verbs: ["${verb}"]`;
 }
 
 function asStatus(body: string): Status | undefined {

@@ -3,6 +3,7 @@ import type { StateStore, Stored } from '@deploy-actions/release-engine';
 import type { KubernetesClient } from './client.ts';
 import { statusOf } from './errors.ts';
 import { type ConfigMap, type KubernetesObject, type Lease, type Resource, resources } from './objects.ts';
+import type { Right } from './rights.ts';
 
 const schema = 1;
 
@@ -78,6 +79,16 @@ function leaseSpec({ value, version, at }: Document): NonNullable<Lease['spec']>
     leaseTransitions: version,
   };
 }
+
+/** What the store takes. */
+export const storeRights: readonly Right[] = [
+  ...(['get', 'create', 'patch'] as const).map((verb) => ({ verb, group: '', resource: 'configmaps' })),
+  ...(['get', 'create', 'patch'] as const).map((verb) => ({
+    verb,
+    group: 'coordination.k8s.io',
+    resource: 'leases',
+  })),
+];
 
 /** The part of object names that says whose state it is. */
 export function stateName(...parts: string[]): string {

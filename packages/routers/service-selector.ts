@@ -7,6 +7,7 @@ import {
   otherServicesOn,
   type Pod,
   resources,
+  type Right,
   selectorQuery,
   type Service,
 } from '@deploy-actions/kubernetes';
@@ -23,6 +24,14 @@ export interface ServiceSelectorOptions {
   margin?: number;
   log: Log;
 }
+
+/** What the router takes. */
+export const serviceSelectorRights: readonly Right[] = [
+  ...(['get', 'list', 'patch'] as const).map((verb) => ({ verb, group: '', resource: 'services' })),
+  { verb: 'list', group: 'apps', resource: 'deployments' },
+  { verb: 'list', group: '', resource: 'pods' },
+  { verb: 'list', group: 'discovery.k8s.io', resource: 'endpointslices' },
+];
 
 /** On the Service: the fencing token of the newest holder of the lease. Lower ones are refused. */
 export const fenceAnnotation = 'deploy-actions.dev/fence';

@@ -6,10 +6,11 @@ import {
   type KubernetesClient,
   loadKubeconfig,
   stateName,
+  storeRights,
 } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
-import { createServiceSelector } from '@deploy-actions/routers';
+import { createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
 import { type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import { openState, type State, type StateInputs } from './state.ts';
@@ -64,6 +65,7 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     slotLabel,
     scope,
     checkPath: inputs['readiness-path'],
+    rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
     log,
   });
   const state = inputs.state === 'platform' ? stateIn(client, inputs) : await openState(inputs, context);

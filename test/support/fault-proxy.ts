@@ -24,6 +24,8 @@ export type Fault =
   | { kind: 'cut' }
   /** Forwards, waits for the whole answer, then cuts: the write took effect and the client cannot know. */
   | { kind: 'forward-then-cut' }
+  /** As `forward-then-cut`, but the client hears nothing for so many milliseconds first: it gives up by its own time-out. */
+  | { kind: 'forward-then-hang'; ms: number }
   | { kind: 'delay'; ms: number; next?: Fault }
   /** Has the caller killed, before the request is forwarded or after it took effect, then cuts. */
   | { kind: 'kill'; when: 'before' | 'after'; kill: () => void | Promise<void> };
@@ -231,6 +233,10 @@ async function carryOut(fault: Fault, call: Call, exchange: Exchange): Promise<v
       break;
     case 'forward-then-cut':
       await exchange.passUnseen();
+      break;
+    case 'forward-then-hang':
+      await exchange.passUnseen();
+      await new Promise((resolve) => setTimeout(resolve, fault.ms));
       break;
     case 'kill':
       if (fault.when === 'after') await exchange.passUnseen();

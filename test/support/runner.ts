@@ -28,6 +28,8 @@ export interface JobOptions {
   runAttempt?: string;
   repository?: string;
   actor?: string;
+  /** A command that becomes the action's process, such as `ip netns exec NAME`. */
+  through?: readonly string[];
   /** Variables of the job, for all steps. */
   env?: Record<string, string>;
   /** Values of the repository's secrets: the runner masks these without being told to. */
@@ -226,9 +228,10 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
     const names = ['output', 'summary', 'state', 'env', 'path'];
     await Promise.all(names.map((name) => writeFile(file(name), '')));
     const start = performance.now();
+    const [command = '', ...before] = [...(options.through ?? []), process.execPath];
     const child = spawn(
-      process.execPath,
-      [...(step.imports ?? []).map((module) => `--import=${module}`), program],
+      command,
+      [...before, ...(step.imports ?? []).map((module) => `--import=${module}`), program],
       {
         cwd: workspace,
         // Not in this one's process group: a Ctrl-C in the terminal is for whoever drives the job.

@@ -16,6 +16,7 @@ import {
   type Pod,
   type ReplicaSet,
   resources,
+  type Right,
   selectorQuery,
   type ServicePort,
   substituteImages,
@@ -43,6 +44,8 @@ export interface KubernetesOptions {
   scope?: Scope | undefined;
   /** Path that every pod has to answer with 2xx or 3xx; default: that of its readiness probe, else any answer to `/`. */
   checkPath?: string | undefined;
+  /** Rights that the router and the store take, which are looked for together with the platform's own before anything is written. */
+  rights?: readonly Right[];
   /** Milliseconds that a pod may be unschedulable before it is given up; default 20 s. */
   unschedulableFor?: number;
   log: Log;
@@ -56,6 +59,15 @@ const checkPause = 200;
 const checkTimeout = 3_000;
 const logLines = 20;
 const eventsShown = 10;
+
+/** What it takes; events and logs, which only help to see why a version does not start, may be kept from it. */
+const ownRights: readonly Right[] = [
+  ...(['list', 'watch', 'patch'] as const).map((verb) => ({ verb, group: 'apps', resource: 'deployments' })),
+  ...(['list', 'watch'] as const).map((verb) => ({ verb, group: 'apps', resource: 'replicasets' })),
+  ...(['list', 'watch'] as const).map((verb) => ({ verb, group: '', resource: 'pods' })),
+  { verb: 'get', group: '', resource: 'pods/proxy' },
+  { verb: 'get', group: '', resource: 'services' },
+];
 
 /**
  * Slots as Deployments behind one Service: blue and green, or whatever values the label has that tells them apart. A
@@ -173,6 +185,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     async check(slot, release) {
       checkRelease(release);
       substitutionsIn(deploymentOf(await colours(), slot), release);
+      await client.requireRights([...ownRights, ...(options.rights ?? [])]);
     },
 
     async deploy(slot, release, fence) {
