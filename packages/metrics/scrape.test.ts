@@ -370,7 +370,9 @@ describe('endpoints', () => {
 
   test('an unknown kind of source is an error that lists the known ones', () => {
     const unknown = { kind: 'graphite', urls: [], timeout: 1 } as unknown as MetricSourceConfig;
-    expect(() => createMetricSource(unknown)).toThrow(expect.objectContaining({ remedy: 'Known: scrape.' }));
+    expect(() => createMetricSource(unknown)).toThrow(
+      expect.objectContaining({ remedy: 'Known: scrape, prometheus.' }),
+    );
     expect(createMetricSource({ kind: 'scrape', urls: ['http://a/'], timeout: 1 }).name).toBe('scrape');
   });
 });
