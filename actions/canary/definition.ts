@@ -1,7 +1,9 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
-  checkLimits,
+  checkKubernetesRelease,
+  checkKubernetesTarget,
   checkLedger,
+  checkLimits,
   checkLinuxHost,
   checkState,
   checkSplit,
@@ -9,6 +11,9 @@ import {
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  kubernetesReleaseInputs,
+  kubernetesShareInputs,
+  kubernetesTargetInputs,
   ledgerInputs,
   limitInputs,
   linuxHostInputs,
@@ -39,7 +44,10 @@ export const definition = defineAction({
   permissions: { deployments: 'write' },
   inputs: {
     ...targetInputs,
+    ...kubernetesTargetInputs,
+    ...kubernetesShareInputs,
     ...linuxHostInputs,
+    ...kubernetesReleaseInputs,
     ...deliveryInputs,
     ...ledgerInputs,
     ...githubInputs,
@@ -68,6 +76,8 @@ export const definition = defineAction({
   },
   check: (inputs) => [
     ...checkTarget(inputs),
+    ...checkKubernetesTarget(inputs),
+    ...checkKubernetesRelease(inputs),
     ...checkSplit(inputs),
     ...checkLinuxHost(inputs),
     ...checkLedger(inputs),

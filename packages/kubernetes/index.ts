@@ -3,5 +3,6 @@ export * from './colours.ts';
 export { ApiError, statusOf } from './errors.ts';
 export * from './kubeconfig.ts';
 export * from './objects.ts';
+export * from './sharers.ts';
 export * from './state-store.ts';
 export * from './substitute-images.ts';

@@ -47,6 +47,7 @@ export interface Container {
   image?: string;
   ports?: { name?: string; containerPort: number; protocol?: string }[];
   readinessProbe?: Probe;
+  lifecycle?: { preStop?: unknown };
 }
 
 export interface PodSpec {
@@ -139,6 +140,10 @@ export interface EndpointSlice extends KubernetesObject {
   ports?: { name?: string; port?: number; protocol?: string }[];
 }
 
+export interface Autoscaler extends KubernetesObject {
+  spec: { scaleTargetRef: { kind: string; name: string; apiVersion?: string } };
+}
+
 export interface ConfigMap extends KubernetesObject {
   data?: Record<string, string>;
 }
@@ -206,6 +211,12 @@ export const resources = {
   events: resource<KubernetesEvent>('', 'v1', 'events', 'Event'),
   deployments: resource<Deployment>('apps', 'v1', 'deployments', 'Deployment'),
   replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
+  autoscalers: resource<Autoscaler>(
+    'autoscaling',
+    'v2',
+    'horizontalpodautoscalers',
+    'HorizontalPodAutoscaler',
+  ),
   endpointSlices: resource<EndpointSlice>('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
   leases: resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
 } as const;
@@ -228,6 +239,11 @@ export function selectorQuery(selector: LabelSelector | Record<string, string>):
     }
   });
   return [...labels, ...expressions].join(',');
+}
+
+/** The labels of a Deployment's pods. */
+export function labelsOf(deployment: Deployment): Record<string, string> {
+  return deployment.spec.template.metadata?.labels ?? {};
 }
 
 /** Whether every label of the selector is there with its value. */

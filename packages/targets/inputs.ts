@@ -11,7 +11,9 @@ import type { MetricSourceConfig } from '@deploy-actions/metrics';
 const metricSources = ['scrape', 'prometheus'] as const satisfies readonly MetricSourceConfig['kind'][];
 
 export const platforms = ['linux-host', 'kubernetes'] as const;
-export const routers = ['embedded-proxy', 'nginx', 'service-selector'] as const;
+export const routers = ['embedded-proxy', 'nginx', 'service-selector', 'replica-weight'] as const;
+
+const kubernetesRouters: readonly string[] = ['service-selector', 'replica-weight'];
 
 const name = {
   pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -461,9 +463,12 @@ export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
   if (
     inputs.platform !== undefined &&
     inputs.router !== undefined &&
-    (inputs.platform === 'kubernetes') !== (inputs.router === 'service-selector')
+    (inputs.platform === 'kubernetes') !== kubernetesRouters.includes(inputs.router)
   ) {
-    const allowed = inputs.platform === 'kubernetes' ? '`service-selector`' : '`embedded-proxy` and `nginx`';
+    const allowed =
+      inputs.platform === 'kubernetes'
+        ? '`service-selector` and `replica-weight`'
+        : '`embedded-proxy` and `nginx`';
     return [
       {
         input: 'router',
@@ -500,7 +505,8 @@ export function checkSplit(inputs: Partial<TargetInputs>): Problem[] {
         {
           input: 'router',
           value: inputs.router,
-          message: 'cannot share traffic between two versions; allowed are `embedded-proxy` and `nginx`.',
+          message:
+            'cannot share traffic between two versions; allowed are `embedded-proxy`, `nginx` and, on Kubernetes, `replica-weight`.',
         },
       ]
     : [];

@@ -70,16 +70,24 @@ export const kubernetesTargetInputs = {
     pattern: /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/,
     allowed: 'the key of a label',
     description:
-      'Platform `kubernetes`: the label in the selector of the Service that tells the colours apart. Default: found from the Deployments.',
+      'Platform `kubernetes`: the label that tells the colours apart: with router `service-selector` one of the selector of the Service, with `replica-weight` one that is not in it. Default: found from the Deployments.',
     example: 'version',
     config: 'kubernetes.slot-label',
   },
   'verify-url': {
     kind: 'url',
     description:
-      'Router `service-selector`: a URL that leads to the Service, asked after each change of traffic. Without it the EndpointSlices alone are looked at.',
+      'Platform `kubernetes`: a URL that leads to the Service, asked after each change of traffic. Without it the EndpointSlices alone are looked at.',
     example: 'https://helpdesk.example.com/health/',
     config: 'router.verify-url',
+  },
+} as const satisfies InputSpecs;
+
+/** Where a release goes that shares traffic between versions. Comes after the inputs of a target on Kubernetes. */
+export const kubernetesShareInputs = {
+  router: {
+    ...targetInputs.router,
+    otherwise: onKubernetes('`replica-weight`', () => 'replica-weight'),
   },
 } as const satisfies InputSpecs;
 
@@ -113,7 +121,7 @@ export const kubernetesReleaseInputs = {
     min: 1,
     max: 10_000,
     description:
-      'Platform `kubernetes`: the pods that the new version starts with. Default: as many as the version that serves has.',
+      'Platform `kubernetes`: the pods that the new version starts with. Default: as many as the version that serves has. With router `replica-weight` both versions together keep that number.',
     config: 'kubernetes.replicas',
   },
 } as const satisfies InputSpecs;

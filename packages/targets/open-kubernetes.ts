@@ -3,7 +3,7 @@ import { DeployError } from '@deploy-actions/core';
 import { createClient, createKubernetesStore, loadKubeconfig, stateName } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
-import { createServiceSelector } from '@deploy-actions/routers';
+import { createReplicaWeight, createServiceSelector } from '@deploy-actions/routers';
 import { textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import { openState } from './state.ts';
@@ -45,9 +45,15 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     service,
     slotLabel,
     scope,
+    shared: inputs.router === 'replica-weight',
     checkPath: inputs['readiness-path'],
     log,
   });
+  const url = inputs['verify-url']?.href;
+  const router =
+    inputs.router === 'replica-weight'
+      ? createReplicaWeight({ client, service, slotLabel, url, log })
+      : createServiceSelector({ client, service, slotLabel, url, log });
   const state =
     inputs.state === 'platform'
       ? {
@@ -62,7 +68,7 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
   return {
     label: environment === '' ? `Service ${service} in namespace ${namespace}` : `${app} in ${environment}`,
     platform,
-    router: createServiceSelector({ client, service, slotLabel, url: inputs['verify-url']?.href, log }),
+    router,
     ...state,
     run: runIdentity(context),
     stateDirectory: undefined,

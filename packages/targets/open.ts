@@ -92,7 +92,8 @@ async function openRouter(inputs: TargetInputs, context: Context, stateDirectory
       };
     }
     case 'service-selector':
-      throw new DeployError('invalid_input', 'Router service-selector goes with platform kubernetes.', {
+    case 'replica-weight':
+      throw new DeployError('invalid_input', `Router ${inputs.router} goes with platform kubernetes.`, {
         remedy: 'Routers of a Linux host are embedded-proxy and nginx.',
       });
     case 'nginx':
