@@ -404,7 +404,7 @@ export const limitInputs = {
   },
   'prometheus-username': {
     kind: 'string',
-    pattern: /^[^:\x00-\x1f\x7f]+$/,
+    pattern: /^[^:\r\n]+$/,
     allowed: 'a name without a colon',
     description: 'Metrics `prometheus`: the user name for basic authentication.',
     config: 'analysis.prometheus.username',
@@ -586,11 +586,11 @@ export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {
   percentage('max-error-rate', 0, 'more than 0 and less than 100');
   percentage('confidence', 50, 'more than 50 and less than 100');
   for (const [index, url] of (inputs['metrics-url'] ?? []).entries()) {
-    if (!/^(?:https?:\/\/|unix:\/)/.test(url)) {
+    if (!/^(?:https?:\/\/|unix:\/|pod:\d{0,5}\/)/.test(url)) {
       problems.push({
         input: 'metrics-url',
         value: url,
-        message: `is not allowed (entry ${index + 1}); allowed are http://…, https://… and unix:/socket:/path.`,
+        message: `is not allowed (entry ${index + 1}); allowed are http://…, https://…, unix:/socket:/path and pod:/path.`,
       });
     }
   }

@@ -6,6 +6,7 @@ import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createReplicaWeight, createServiceSelector } from '@deploy-actions/routers';
 import { textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
+import { podMetricsOf } from './pod-metrics.ts';
 import { openState } from './state.ts';
 
 /** A kubeconfig is given as a path or as its text, which has more than one word. */
@@ -72,6 +73,6 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     ...state,
     run: runIdentity(context),
     stateDirectory: undefined,
-    ownMetrics: undefined,
+    ownMetrics: podMetricsOf(client, { service, slotLabel }),
   };
 }

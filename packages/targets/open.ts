@@ -24,6 +24,7 @@ import {
   type KubernetesTargetInputs,
   textOfImage,
 } from './kubernetes-inputs.ts';
+import type { PodMetrics } from './pod-endpoint.ts';
 import { openState, type State, stateDirectoryOf } from './state.ts';
 
 /** The two slots of a host: while one serves, the other is free for the next version. */
@@ -41,8 +42,8 @@ export interface Target extends State {
   run: RunIdentity;
   /** The folder on this host that is written to; undefined where nothing is kept on it. */
   stateDirectory: string | undefined;
-  /** Where the router counts requests by slot, when it does. */
-  ownMetrics: string | undefined;
+  /** Where the router counts requests by slot, when it does; on Kubernetes how pods are asked for what they count. */
+  ownMetrics: string | PodMetrics | undefined;
 }
 
 export function runIdentity(context: Context): RunIdentity {

@@ -1,16 +1,21 @@
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { issue, makeAuthority } from '../../../test/support/certificates.ts';
 import { fetchText } from '../http-text.ts';
 import { createPrometheusApi, type PrometheusOptions } from './api.ts';
 import { checkPrometheus } from './preflight.ts';
-import { epoch, type FakePrometheus, startFakePrometheus, vector } from './test-support.ts';
+import {
+  epoch,
+  type FakePrometheus,
+  startFakePrometheus,
+  vector,
+} from '../../../test/support/prometheus-double.ts';
 
 const never = new AbortController().signal;
 // Made here, so that no scanner takes them for real ones.
@@ -259,24 +264,10 @@ describe('a check before anything depends on the server', () => {
   test('throws for a certificate that nobody vouches for, and takes one that the authority given does', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ca-'));
     onTestFinished(() => rm(folder, { recursive: true }));
-    const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const made = spawnSync('openssl', [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'],
-      ...[
-        '-subj',
-        '/CN=localhost',
-        '-addext',
-        'subjectAltName=IP:127.0.0.1',
-        '-keyout',
-        keyFile,
-        '-out',
-        certFile,
-      ],
-    ]);
-    expect(made.status, String(made.stderr)).toBe(0);
-    const cert = await readFile(certFile, 'utf8');
+    const authority = await makeAuthority(folder, 'authority');
+    const { key, cert } = await issue(authority, folder, 'server', ['IP:127.0.0.1']);
     const now = [epoch / 1_000, String(epoch / 1_000)];
-    const server = createTlsServer({ key: await readFile(keyFile), cert }, (_, response: ServerResponse) => {
+    const server = createTlsServer({ key, cert }, (_, response: ServerResponse) => {
       response.end(JSON.stringify({ status: 'success', data: { resultType: 'scalar', result: now } }));
     });
     server.listen(0, '127.0.0.1');
@@ -287,6 +278,6 @@ describe('a check before anything depends on the server', () => {
       reasonCode: 'unreachable',
       remedy: expect.stringContaining('certificate of the authority') as string,
     });
-    expect(await check({ url, ca: cert })).toBeUndefined();
+    expect(await check({ url, ca: authority.cert })).toBeUndefined();
   });
 });

@@ -42,7 +42,7 @@ const unknownInterval = 60_000;
  *
  * - A target's window begins with its first scrape at or after `from`. Nothing from before it is counted.
  * - A series that was not in that scrape and is in a later one counts from zero; one that has times of its own, or was
- *   there before and only not in that scrape, counts from its first sample.
+ *   there before and only not in that scrape, counts from its first sample, unless the process began again in between.
  * - When a counter falls, the process began again: all counters of the target count from zero from there on.
  *
  * `up` says which scrapes there were; without it, the samples themselves do. Undefined when no series has a sample in
@@ -91,9 +91,10 @@ export function growthOf(sampled: Sampled): Growth | undefined {
   const notes: string[] = [];
   for (const target of counted) {
     const restarts = restartsOf(target);
-    if (restarts.size > 0) {
+    const within = restarts.filter((at) => at > target.start).length;
+    if (within > 0) {
       notes.push(
-        `The counters of ${target.name} began again at zero ${restarts.size === 1 ? 'once' : `${restarts.size} times`}: what was counted since the last scrape before is not included.`,
+        `The counters of ${target.name} began again at zero ${within === 1 ? 'once' : `${within} times`}: what was counted since the last scrape before is not included.`,
       );
     }
     if (target.start - from > target.maxAge) {
@@ -209,30 +210,27 @@ function requireCounts({ labels, points }: RawSeries, from: number): void {
   if (wrong !== undefined) throw unavailable(`${describeLabels(labels)} is ${wrong.value}`);
 }
 
-/** When counters of the target fell, from its start on. */
-function restartsOf({ series, start }: Started): Set<number> {
+/** When counters of the target fell: each time once, and before the window, too. */
+function restartsOf({ series }: Target): number[] {
   const times = new Set<number>();
   for (const { points } of series) {
     for (const [i, point] of points.entries()) {
-      const before = points[i - 1];
-      if (before !== undefined && before.at >= start && point.value < before.value) times.add(point.at);
+      if (point.value < (points[i - 1]?.value ?? 0)) times.add(point.at);
     }
   }
-  return times;
+  return [...times];
 }
 
-function grown({ points }: RawSeries, { start, scrapes }: Started, restarts: ReadonlySet<number>): number {
+function grown({ points }: RawSeries, { start, scrapes }: Started, restarts: readonly number[]): number {
+  const beganAgain = (after: number, until: number) => restarts.some((at) => at > after && at <= until);
   const [first, ...rest] = points.filter(({ at }) => at >= start);
   if (first === undefined) return 0;
-  const isKnown = points.some(({ at }) => at < start);
-  const cameLater = first.at > start && scrapes.includes(first.at) && !isKnown;
-  let sum = cameLater ? first.value : 0;
+  const known = points.findLast(({ at }) => at < start);
+  const isNew = known === undefined || beganAgain(known.at, first.at);
+  let sum = first.at > start && scrapes.includes(first.at) && isNew ? first.value : 0;
   let before = first;
   for (const point of rest) {
-    const { at } = before;
-    const beganAgain =
-      point.value < before.value || [...restarts].some((time) => time > at && time <= point.at);
-    sum += beganAgain ? point.value : point.value - before.value;
+    sum += beganAgain(before.at, point.at) ? point.value : point.value - before.value;
     before = point;
   }
   return sum;

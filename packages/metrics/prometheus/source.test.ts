@@ -1,5 +1,5 @@
 import { judgeLimit, unavailable as noData } from '@deploy-actions/judge';
-import { DeployError } from '@deploy-actions/core';
+import type { DeployError } from '@deploy-actions/core';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fetchText } from '../http-text.ts';
@@ -14,7 +14,7 @@ import {
   series,
   startFakePrometheus,
   vector,
-} from './test-support.ts';
+} from '../../../test/support/prometheus-double.ts';
 
 const ratio: MetricQuery = {
   kind: 'ratio',
@@ -100,6 +100,15 @@ describe('counters', () => {
       requests('404', (second) => (second < -10 || second > 10 ? 50_000 + second : undefined)),
     ];
     expect(await counted()).toMatchObject({ total: 645 });
+  });
+
+  test('count from zero when they come back after a restart that was before the window', async () => {
+    fake.series = [
+      up,
+      requests('200', (second) => (second < -15 ? 900 : 100 + second)),
+      requests('500', (second) => (second < -15 ? 3 : second >= 20 ? 7 : undefined)),
+    ];
+    expect(await counted()).toMatchObject({ errors: 7, total: 67 });
   });
 
   test('with times of their own do not count their past either', async () => {
@@ -319,6 +328,18 @@ describe('what cannot be trusted is unavailable', () => {
         expect.stringMatching(/^query: requests_total|^query: failures_total/) as string,
       ],
     });
+  });
+
+  test('a series that was not asked for', async () => {
+    fake.results = [
+      [
+        /^requests_total/,
+        matrix([{ metric: { __name__: 'requests_total', slot: 'green' }, values: [[epoch / 1_000, '1']] }]),
+      ],
+    ];
+    await expect(counted()).rejects.toThrow(
+      'requests_total{slot="green"} is no series of requests_total{slot="blue"}',
+    );
   });
 
   test('a target that the server stopped to scrape is counted up to then, while others go on', async () => {

@@ -109,7 +109,7 @@ async function countBySamples(
 ): Promise<Series> {
   const plan = planFor(query);
   const reader = readerOf(api, { from: from - lookback, now }, signal);
-  const total = await reader.read(totalText(query));
+  const total = await reader.read(wantedTotal(query));
   const counted = query.kind === 'ratio' ? parseSelector(query.total).text : query.histogram;
   if (total.length === 0) {
     throw unavailable(
@@ -118,7 +118,7 @@ async function countBySamples(
   }
   const errors = query.kind === 'ratio' ? await readErrors(api, reader, query, total, now, signal) : [];
   if (query.kind === 'latency') requireBounds(total);
-  const up = await reader.read(upText([...total, ...errors]));
+  const up = await reader.read(wantedUp([...total, ...errors]));
   const growth = growthOf({ total, errors, up, from, now });
   const noted = (series: Series): Series => {
     const notes = [...reader.notes(), ...(growth?.notes ?? []), ...(series.notes ?? [])];
@@ -141,13 +141,31 @@ function nothingYet(query: MetricQuery, text: string, window: number): Series {
     : { kind: 'ratio', ...common, errors: 0, notes };
 }
 
-/** The selector of all that is counted; of a histogram its three kinds of series at once, out of the same scrapes. */
-function totalText(query: Exclude<MetricQuery, { kind: 'counts' }>): string {
-  if (query.kind === 'ratio') return query.total;
-  const { name, matchers } = parseSelector(query.histogram);
-  const names = ['bucket', 'sum', 'count'].map((part) => `${name}_${part}`).join('|');
-  const others = matchers.map(({ label, operator, value }) => `${label}${operator}${JSON.stringify(value)}`);
-  return `{${[`__name__=~"${names}"`, ...others].join(',')}}`;
+/** What is asked for: its text, and whether a series is of it. */
+interface Wanted {
+  text: string;
+  includes(series: RawSeries): boolean;
+}
+
+function wantedBy({ text, name, matchers }: Selector, names: readonly string[] = [name]): Wanted {
+  return {
+    text,
+    includes: ({ labels }) =>
+      names.includes(labels.get('__name__') ?? '') &&
+      matchers.every(({ label, matches }) => matches(labels.get(label) ?? '')),
+  };
+}
+
+/** All that is counted; of a histogram its three kinds of series at once, out of the same scrapes. */
+function wantedTotal(query: Exclude<MetricQuery, { kind: 'counts' }>): Wanted {
+  if (query.kind === 'ratio') return wantedBy(parseSelector(query.total));
+  const selector = parseSelector(query.histogram);
+  const names = ['bucket', 'sum', 'count'].map((part) => `${selector.name}_${part}`);
+  const others = selector.matchers.map(
+    ({ label, operator, value }) => `${label}${operator}${JSON.stringify(value)}`,
+  );
+  const text = `{${[`__name__=~"${names.join('|')}"`, ...others].join(',')}}`;
+  return wantedBy({ ...selector, text }, names);
 }
 
 /**
@@ -165,12 +183,10 @@ async function readErrors(
   const [errors, all] = [parseSelector(query.errors), parseSelector(query.total)];
   const known = new Set(total.map(({ labels }) => describeLabels(labels)));
   if (covers(all, errors)) {
-    const isError = ({ labels }: RawSeries) =>
-      errors.matchers.every(({ label, matches }) => matches(labels.get(label) ?? ''));
-    if (!total.some(isError)) await requireLabels(api, errors, now, signal);
+    if (!total.some(wantedBy(errors).includes)) await requireLabels(api, errors, now, signal);
     return [];
   }
-  const found = await reader.read(query.errors);
+  const found = await reader.read(wantedBy(errors));
   if (found.length === 0) await requireLabels(api, errors, now, signal);
   const newestOf = new Map<string, number>();
   for (const one of total) {
@@ -231,17 +247,17 @@ function requireBounds(series: readonly RawSeries[]): void {
   }
 }
 
-function upText(series: readonly RawSeries[]): string {
+function wantedUp(series: readonly RawSeries[]): Wanted {
   const matchers = ['job', 'instance'].map((label) => {
     const values = new Set(series.map(({ labels }) => labels.get(label) ?? ''));
     const escaped = [...values].map((value) => value.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|');
     return `${label}=~${JSON.stringify(escaped)}`;
   });
-  return `up{${matchers.join(',')}}`;
+  return wantedBy(parseSelector(`up{${matchers.join(',')}}`));
 }
 
 interface Reader {
-  read(selector: string): Promise<RawSeries[]>;
+  read(wanted: Wanted): Promise<RawSeries[]>;
   /** What the server remarked. */
   notes(): string[];
 }
@@ -249,12 +265,19 @@ interface Reader {
 /** Reads the raw samples of a span, part by part. */
 function readerOf(api: PrometheusApi, { from, now }: Span, signal: AbortSignal): Reader {
   const notes = new Set<string>();
-  const part = async (selector: string, start: number, end: number): Promise<RawSeries[]> => {
+  const part = async (
+    { text: selector, includes }: Wanted,
+    start: number,
+    end: number,
+  ): Promise<RawSeries[]> => {
     const text = `${selector}[${end - start}ms]`;
     const answer: Answer = await api.instant(text, end, signal);
     for (const warning of answer.warnings) notes.add(`Prometheus warns: ${warning}`);
     if (answer.result.type !== 'matrix') throw unavailable(`${text} gave a ${answer.result.type}`);
-    for (const { labels, points } of answer.result.series) {
+    for (const one of answer.result.series) {
+      const { labels, points } = one;
+      // Left out without a word, it could be the one of the errors.
+      if (!includes(one)) throw unavailable(`${describeLabels(labels)} is no series of ${selector}`);
       const stray = points.find(({ at }) => at < start || at > end);
       if (stray !== undefined) {
         const where = stray.at > end ? 'from the future' : 'from before the window';
@@ -265,10 +288,10 @@ function readerOf(api: PrometheusApi, { from, now }: Span, signal: AbortSignal):
   };
   return {
     notes: () => [...notes],
-    async read(selector) {
+    async read(wanted) {
       const found = new Map<string, RawSeries>();
       for (let start = from; start < now; start += longestPart) {
-        for (const one of await part(selector, start, Math.min(now, start + longestPart))) {
+        for (const one of await part(wanted, start, Math.min(now, start + longestPart))) {
           const key = describeLabels(one.labels);
           const known = found.get(key);
           const last = known?.points.at(-1)?.at ?? -Infinity;

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { parseSelector } from '../selector.ts';
+import { parseSelector } from '../../packages/metrics/selector.ts';
 
 /** The beginning of every window in these tests, in milliseconds. */
 export const epoch = 1_700_000_000_000;
