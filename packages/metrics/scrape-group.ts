@@ -62,7 +62,11 @@ export function createGroupScrape(options: GroupOptions): MetricSource {
       const plan = planFor(query);
       const scraped = await scrapeMembers(plan, signal);
       seen.set(plan.text, new Map(scraped.map((one) => [one.endpoint, one])));
-      return { source: 'scrape-group', query: plan.text, readings: scraped.map(({ reading }) => ({ ...reading })) };
+      return {
+        source: 'scrape-group',
+        query: plan.text,
+        readings: scraped.map(({ reading }) => ({ ...reading })),
+      };
     },
 
     async series(query, baseline, signal) {

@@ -34,9 +34,13 @@ export function podMetricsOf(
         options.slotLabel,
       );
       if (!deployments.has(slot)) {
-        throw new DeployError('invalid_input', `There is no slot "${slot}" behind Service ${options.service}.`, {
-          remedy: `Slots are the values of label ${label}: ${[...deployments.keys()].join(', ')}.`,
-        });
+        throw new DeployError(
+          'invalid_input',
+          `There is no slot "${slot}" behind Service ${options.service}.`,
+          {
+            remedy: `Slots are the values of label ${label}: ${[...deployments.keys()].join(', ')}.`,
+          },
+        );
       }
       const pods = await client.list(
         resources.pods,
@@ -48,7 +52,8 @@ export function podMetricsOf(
         .filter(
           ({ metadata, status }) =>
             metadata.deletionTimestamp === undefined &&
-            status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true,
+            status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ===
+              true,
         )
         .map((pod): GroupMember => {
           const { name } = pod.metadata;
@@ -57,7 +62,10 @@ export function podMetricsOf(
             async read(reading) {
               const number = port ?? (servicePort === undefined ? undefined : targetPortOf(pod, servicePort));
               if (number === undefined) {
-                throw new DeployError('metrics_unavailable', `${name} has no port that Service ${options.service} leads to`);
+                throw new DeployError(
+                  'metrics_unavailable',
+                  `${name} has no port that Service ${options.service} leads to`,
+                );
               }
               const { status, headers, body } = await client.askPod(name, number, path, {
                 timeout: requestTimeout,
