@@ -5,6 +5,7 @@ import {
   checkLedger,
   checkLimits,
   checkLinuxHost,
+  checkPodMetrics,
   checkState,
   checkSplit,
   checkTarget,
@@ -83,6 +84,7 @@ export const definition = defineAction({
     ...checkLedger(inputs),
     ...checkState(inputs),
     ...checkLimits(inputs),
+    ...checkPodMetrics(inputs),
     ...checkWeights(inputs.weights),
   ],
 });

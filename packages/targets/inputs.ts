@@ -386,7 +386,7 @@ export const limitInputs = {
   'metrics-url': {
     kind: 'list',
     description:
-      'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`. Default: the metrics of the embedded proxy.',
+      'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`; or, alone, `pod:/metrics` (`pod:9100/metrics`): that of each pod of the slot, through the API server. Default: the metrics of the embedded proxy, on Kubernetes `pod:/metrics`.',
     example: 'http://127.0.0.1:9180/metrics',
     config: 'analysis.metrics-url',
   },

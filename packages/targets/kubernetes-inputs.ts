@@ -1,6 +1,6 @@
 import type { ImageReference, InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
 import { versionOfImage } from '@deploy-actions/core';
-import { linuxHostInputs, targetInputs } from './inputs.ts';
+import { type LimitInputs, linuxHostInputs, targetInputs } from './inputs.ts';
 
 type Read = Readonly<Record<string, unknown>>;
 
@@ -83,6 +83,19 @@ export const kubernetesTargetInputs = {
   },
 } as const satisfies InputSpecs;
 
+/** Whose pods are asked for their metrics, where nothing is released. */
+export const kubernetesMetricInputs = {
+  service: {
+    ...kubernetesTargetInputs.service,
+    description:
+      'On Kubernetes: the Service whose pods of `slot` are asked for their metrics, through the API server. `metrics-url` is then `pod:/metrics` where nothing is said.',
+  },
+  namespace: kubernetesTargetInputs.namespace,
+  kubeconfig: kubernetesTargetInputs.kubeconfig,
+  context: kubernetesTargetInputs.context,
+  'slot-label': kubernetesTargetInputs['slot-label'],
+} as const satisfies InputSpecs;
+
 /** Where a release goes that shares traffic between versions. Comes after the inputs of a target on Kubernetes. */
 export const kubernetesShareInputs = {
   router: {
@@ -135,6 +148,12 @@ export type KubernetesReleaseInputs = Pick<
   'version' | 'image' | 'container' | 'replicas'
 >;
 
+const podMetricExamples = {
+  'requests-metric': 'http_requests_total',
+  'errors-metric': 'http_requests_total{code=~"5.."}',
+  'response-time-metric': 'http_request_duration_seconds',
+};
+
 function missing(input: string, what: string, example: string): Problem {
   return {
     input,
@@ -148,6 +167,14 @@ export function checkKubernetesTarget(
 ): Problem[] {
   if (inputs.platform !== 'kubernetes' || inputs.service !== undefined) return [];
   return [missing('service', 'the Service that has the traffic', kubernetesTargetInputs.service.example)];
+}
+
+/** The embedded proxy's counters, which the metrics of `limitInputs` name where nothing is said, are not on Kubernetes. */
+export function checkPodMetrics(inputs: Partial<LimitInputs> & { platform?: string }): Problem[] {
+  if (inputs.platform !== 'kubernetes') return [];
+  return (['requests-metric', 'errors-metric', 'response-time-metric'] as const)
+    .filter((input) => inputs[input]?.startsWith('deploy_actions_proxy_') === true)
+    .map((input) => missing(input, 'the metric that the application counts with', podMetricExamples[input]));
 }
 
 /** Rules between the inputs of a release on Kubernetes. */

@@ -1,11 +1,18 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
-import { createClient, createKubernetesStore, loadKubeconfig, stateName } from '@deploy-actions/kubernetes';
+import {
+  createClient,
+  createKubernetesStore,
+  type KubernetesClient,
+  loadKubeconfig,
+  stateName,
+} from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createReplicaWeight, createServiceSelector } from '@deploy-actions/routers';
-import { textOfImage } from './kubernetes-inputs.ts';
+import { type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
+import type { PodMetrics } from './pod-endpoint.ts';
 import { podMetricsOf } from './pod-metrics.ts';
 import { openState } from './state.ts';
 
@@ -13,6 +20,31 @@ import { openState } from './state.ts';
 function kubeconfigOf(text: string | undefined): { content?: string; file?: string } {
   if (text === undefined) return {};
   return /[\n{]/.test(text) ? { content: text } : { file: text };
+}
+
+async function connect(
+  inputs: Pick<Partial<KubernetesTargetInputs>, 'kubeconfig' | 'context' | 'namespace'>,
+  context: Context,
+): Promise<KubernetesClient> {
+  const { log } = context;
+  const connection = await loadKubeconfig({
+    ...kubeconfigOf(inputs.kubeconfig),
+    context: inputs.context,
+    environment: context.environment,
+  });
+  for (const secret of connection.secrets) context.mask(secret);
+  const namespace = inputs.namespace ?? connection.namespace ?? 'default';
+  log.debug(`Cluster ${connection.server}, context ${connection.context}, namespace ${namespace}.`);
+  return createClient({ connection, namespace, log });
+}
+
+/** How the pods behind a Service are asked for their metrics. */
+export async function openPodMetrics(
+  inputs: Partial<KubernetesTargetInputs> & { service: string },
+  context: Context,
+): Promise<PodMetrics> {
+  const client = await connect(inputs, context);
+  return podMetricsOf(client, { service: inputs.service, slotLabel: inputs['slot-label'] });
 }
 
 /**
@@ -27,15 +59,8 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
       remedy: 'Name the Service that has the traffic.',
     });
   }
-  const connection = await loadKubeconfig({
-    ...kubeconfigOf(inputs.kubeconfig),
-    context: inputs.context,
-    environment: context.environment,
-  });
-  for (const secret of connection.secrets) context.mask(secret);
-  const namespace = inputs.namespace ?? connection.namespace ?? 'default';
-  const client = createClient({ connection, namespace, log });
-  log.debug(`Cluster ${connection.server}, context ${connection.context}, namespace ${namespace}.`);
+  const client = await connect(inputs, context);
+  const { namespace } = client;
   const slotLabel = inputs['slot-label'];
   const scope =
     inputs.image === undefined

@@ -126,6 +126,16 @@ export async function openTarget(inputs: OpenInputs, context: Context): Promise<
   }
 }
 
+/** How the pods behind a Service are asked for their metrics; undefined without one. */
+export async function openMetrics(
+  inputs: Partial<KubernetesTargetInputs>,
+  context: Context,
+): Promise<PodMetrics | undefined> {
+  const { service } = inputs;
+  if (service === undefined) return undefined;
+  return (await import('./open-kubernetes.ts')).openPodMetrics({ ...inputs, service }, context);
+}
+
 async function openLinuxHost(inputs: OpenInputs, context: Context): Promise<Target> {
   const stateDirectory = stateDirectoryOf(inputs, context.environment);
   const { log } = context;

@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asStepEnvironment, readInputs } from '@deploy-actions/action-kit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +9,7 @@ import { run } from '../../actions/canary/run.ts';
 import { createTestContext } from '../support/context.ts';
 import { countsOf, type Load, startLoad } from '../support/load/index.ts';
 import { type Prometheus, requirePrometheus, startPrometheusOn } from '../support/prometheus.ts';
+import { get } from './api.ts';
 import { nodePortService, publishServer } from './server-image.ts';
 import { colourOf, openStage, type Stage } from './stage.ts';
 
@@ -82,6 +84,24 @@ async function canary(image: string, inputs: Record<string, string> = {}) {
   const began = performance.now();
   const outcome = await run(read.inputs, context);
   return { ...outcome, lines, text: lines.join('\n'), seconds: (performance.now() - began) / 1_000 };
+}
+
+interface PodList {
+  items: {
+    metadata: { labels: Record<string, string>; deletionTimestamp?: string };
+    status: { podIP?: string; phase?: string };
+  }[];
+}
+
+/** The pods, as Prometheus takes its targets: each by its address, with the slot as a label. */
+async function readyPods(): Promise<object[]> {
+  const list = (await get(stage.access, `/api/v1/namespaces/${stage.name}/pods`)) as PodList;
+  return list.items
+    .filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status.phase === 'Running')
+    .map(({ metadata, status }) => ({
+      targets: [`${status.podIP}:8000`],
+      labels: { slot: metadata.labels['version'] },
+    }));
 }
 
 interface Told {
@@ -172,30 +192,29 @@ describe('canary by numbers of pods, with figures from the pods', () => {
 
 describe('canary by numbers of pods, with figures from Prometheus', () => {
   let prometheus: Prometheus;
+  let targets: Server;
 
   beforeAll(async () => {
-    const account = await stage.account('prometheus', [
-      { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-    ]);
-    const caFile = join(dirname(account.kubeconfig), 'prometheus-ca.pem');
-    await writeFile(caFile, account.access.ca);
-    const access = {
-      authorization: { credentials: account.access.token },
-      tls_config: { ca_file: caFile },
-    };
+    // Debian's Prometheus does not find pods itself.
+    targets = createServer((_, response) => {
+      readyPods().then(
+        (found) => response.setHeader('content-type', 'application/json').end(JSON.stringify(found)),
+        () => response.writeHead(503).end(),
+      );
+    });
+    targets.listen(0, '127.0.0.1');
+    await once(targets, 'listening');
+    const { port } = targets.address() as AddressInfo;
     const discovery = {
-      kubernetes_sd_configs: [
-        { role: 'pod', api_server: account.access.server, namespaces: { names: [stage.name] }, ...access },
-      ],
-      relabel_configs: [
-        { source_labels: ['__meta_kubernetes_pod_label_version'], target_label: 'slot' },
-        { source_labels: ['__meta_kubernetes_pod_name'], target_label: 'pod' },
-      ],
+      http_sd_configs: [{ url: `http://127.0.0.1:${port}/`, refresh_interval: '1s' }],
     };
     prometheus = await startPrometheusOn(discovery, pods);
     await prometheus.settled();
   });
-  afterAll(() => prometheus.end());
+  afterAll(async () => {
+    await prometheus.end();
+    targets.close();
+  });
 
   const metrics = () => ({
     metrics: 'prometheus',
