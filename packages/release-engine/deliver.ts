@@ -269,6 +269,25 @@ async function becomeReady<R extends Release>(
   throw new DeployError('not_ready', `${slot} did not become ready.`);
 }
 
+/** Milliseconds that the way back waits for more instances of the old version, while the new one has traffic still. */
+const mostToGrowBack = 30_000;
+
+/** Waits for a slot that was grown. On the way back a slot that does not get ready keeps nothing from being given back. */
+async function readyToTake<R extends Release>(driver: Driver<R>, step: Step<R>, slot: string): Promise<void> {
+  const { log, readyTimeout } = driver.options;
+  const isWayBack = step.journal.phase === 'reverting';
+  const deadline = isWayBack ? deadlineIn(Math.min(mostToGrowBack, readyTimeout)) : step.readyBy;
+  try {
+    await becomeReady(driver, slot, deadline, step.signal);
+  } catch (thrown) {
+    const isLate = thrown instanceof DeployError && ['not_ready', 'start_failed'].includes(thrown.reasonCode);
+    if (!isWayBack || !isLate) throw thrown;
+    log.warning(
+      `Giving the traffic back to fewer instances of ${slot} than it is to have: ${messageOf(thrown)}`,
+    );
+  }
+}
+
 /**
  * Writes the traffic. After an unclear failure it reads back: a write that took effect is not repeated. A write that
  * did not is given up on the way forth; on the way back it is tried again, for nothing else helps the users.
@@ -281,7 +300,7 @@ async function shift<R extends Release>(driver: Driver<R>, step: Step<R>, target
     let { version } = before;
     if (router.grow !== undefined) {
       const grown = await router.grow(targets, version, driver.fence);
-      for (const slot of grown) await becomeReady(driver, slot, step.readyBy, step.signal);
+      for (const slot of grown) await readyToTake(driver, step, slot);
       if (grown.length > 0) ({ version } = (await look(driver.options, step.signal)).traffic);
     }
     await router.apply(targets, version, driver.fence);
