@@ -1,9 +1,20 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
-import { checkLimits, limitInputs, type LimitInputs } from '@deploy-actions/targets';
+import { checkLimits, kubernetesMetricInputs, limitInputs, type LimitInputs } from '@deploy-actions/targets';
+
+function checkPods(urls: readonly string[]): Problem[] {
+  if (!urls.some((url) => url.startsWith('pod:'))) return [];
+  return [
+    {
+      input: 'service',
+      message: 'is missing: `metrics-url` asks pods, for example those of `service: helpdesk-service`.',
+    },
+  ];
+}
 
 /** There is no router here whose own figures could be taken. */
-function checkEndpoints(inputs: Partial<LimitInputs>): Problem[] {
-  if (inputs.metrics !== 'scrape' || inputs['metrics-url'] !== undefined) return [];
+function checkEndpoints(inputs: Partial<LimitInputs> & { service?: string | undefined }): Problem[] {
+  if (inputs.metrics !== 'scrape' || inputs.service !== undefined) return [];
+  if (inputs['metrics-url'] !== undefined) return checkPods(inputs['metrics-url']);
   return [
     {
       input: 'metrics-url',
@@ -27,8 +38,9 @@ export const definition = defineAction({
     'metrics-url': {
       ...limitInputs['metrics-url'],
       description:
-        'Metrics `scrape`: Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`.',
+        'Metrics `scrape`: Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`; or, alone, `pod:/metrics` (`pod:9100/metrics`): that of each pod of the slot.',
     },
+    ...kubernetesMetricInputs,
     window: {
       kind: 'duration',
       min: '1s',

@@ -3,8 +3,8 @@ import {
   analysisOf,
   checkMetrics,
   heldBy,
-  linuxHostRelease,
   openTarget,
+  releaseOf,
   requireReady,
   runDelivery,
   settleAfter,
@@ -27,7 +27,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     inputs,
     wanted: {
       strategy: 'canary',
-      release: linuxHostRelease(inputs, context),
+      release: releaseOf(inputs, context),
       weights: [...inputs.weights.filter((weight) => weight < 100), 100],
       keepPrevious: inputs['keep-previous'],
     },

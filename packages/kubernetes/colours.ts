@@ -1,5 +1,5 @@
 import { canonicalJson, DeployError, parseImageReference, repositoryOf } from '@deploy-actions/core';
-import { type Deployment, hasLabels, type Service } from './objects.ts';
+import { type Deployment, hasLabels, labelsOf, type Service } from './objects.ts';
 
 /** Two or more Deployments behind one Service that sends to one of them. */
 export interface Colours {
@@ -18,10 +18,6 @@ function selectorText(selector: Record<string, string>): string {
   return Object.entries(selector)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
-}
-
-function labelsOf(deployment: Deployment): Record<string, string> {
-  return deployment.spec.template.metadata?.labels ?? {};
 }
 
 /** The selector, or `invalid_input`: a Service without one sends to addresses that somebody else writes. */

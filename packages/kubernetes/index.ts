@@ -4,5 +4,6 @@ export { ApiError, statusOf } from './errors.ts';
 export * from './kubeconfig.ts';
 export * from './objects.ts';
 export type { Right } from './rights.ts';
+export * from './sharers.ts';
 export * from './state-store.ts';
 export * from './substitute-images.ts';

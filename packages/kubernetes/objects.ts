@@ -49,6 +49,7 @@ export interface Container {
   args?: string[];
   ports?: { name?: string; containerPort: number; protocol?: string }[];
   readinessProbe?: Probe;
+  lifecycle?: { preStop?: unknown };
 }
 
 export interface PodSpec {
@@ -141,6 +142,10 @@ export interface EndpointSlice extends KubernetesObject {
   ports?: { name?: string; port?: number; protocol?: string }[];
 }
 
+export interface Autoscaler extends KubernetesObject {
+  spec: { scaleTargetRef: { kind: string; name: string; apiVersion?: string } };
+}
+
 export interface ConfigMap extends KubernetesObject {
   data?: Record<string, string>;
 }
@@ -208,6 +213,12 @@ export const resources = {
   events: resource<KubernetesEvent>('', 'v1', 'events', 'Event'),
   deployments: resource<Deployment>('apps', 'v1', 'deployments', 'Deployment'),
   replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
+  autoscalers: resource<Autoscaler>(
+    'autoscaling',
+    'v2',
+    'horizontalpodautoscalers',
+    'HorizontalPodAutoscaler',
+  ),
   endpointSlices: resource<EndpointSlice>('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
   leases: resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
 } as const;
@@ -230,6 +241,11 @@ export function selectorQuery(selector: LabelSelector | Record<string, string>):
     }
   });
   return [...labels, ...expressions].join(',');
+}
+
+/** The labels of a Deployment's pods. */
+export function labelsOf(deployment: Deployment): Record<string, string> {
+  return deployment.spec.template.metadata?.labels ?? {};
 }
 
 /** Whether every label of the selector is there with its value. */

@@ -6,5 +6,6 @@ export { checkPrometheus } from './prometheus/preflight.ts';
 export { createPrometheus } from './prometheus/source.ts';
 export * from './query.ts';
 export * from './registry.ts';
+export { createGroupScrape, type GroupMember, type GroupOptions } from './scrape-group.ts';
 export { createScrape, type ScrapeOptions } from './scrape.ts';
 export { parseSelector, type Matcher, type Selector } from './selector.ts';

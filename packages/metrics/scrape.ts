@@ -2,7 +2,7 @@ import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
 import { beginning } from './beginning.ts';
 import { countersOf, increase, isReading, unavailable, type Reading } from './counters.ts';
 import { parseEndpoint, type Endpoint } from './endpoint.ts';
-import type { FetchText } from './http-text.ts';
+import type { FetchText, TextAnswer } from './http-text.ts';
 import type { Baseline, MetricSource } from './port.ts';
 import { defaultMaxLength, parsePrometheusText, type Exposition } from './prometheus-text.ts';
 import { planFor, samplesOf, type Found, type Plan } from './scrape-query.ts';
@@ -68,7 +68,8 @@ export function createScrape(options: ScrapeOptions): MetricSource {
   };
 }
 
-interface Scraped {
+/** What one endpoint said, and what of it a query needs. */
+export interface Scraped {
   endpoint: string;
   exposition: Exposition;
   found: Found;
@@ -110,6 +111,16 @@ async function scrape(
     { endpoint, headers: { accept: accepted, ...headers }, timeout, maxBytes },
     signal,
   );
+  return readAnswer(endpoint.shown, answer, plan, maxBytes);
+}
+
+/** Throws `metrics_unavailable` for an answer that holds no sound metrics. */
+export function readAnswer(
+  endpoint: string,
+  answer: Pick<TextAnswer, 'status' | 'contentType' | 'text' | 'at'>,
+  plan: Plan,
+  maxBytes = defaultMaxLength,
+): Scraped {
   if (answer.status !== 200) throw unavailable(`status ${answer.status}${beginning(answer.text)}`);
   const format = answer.contentType.includes('openmetrics') ? 'openmetrics' : 'prometheus';
   const exposition = parsePrometheusText(answer.text, { format, maxLength: maxBytes });
@@ -118,12 +129,12 @@ async function scrape(
   }
   const found = plan.find(exposition);
   const reading = {
-    url: endpoint.shown,
+    url: endpoint,
     at: answer.at,
     startTime: startTimeOf(exposition),
     counters: Object.fromEntries(countersOf(samplesOf(found))),
   };
-  return { endpoint: endpoint.shown, exposition, found, reading };
+  return { endpoint, exposition, found, reading };
 }
 
 function startTimeOf({ samples }: Exposition): number | null {

@@ -93,6 +93,83 @@ describe('a release that goes well', () => {
     }
   });
 
+  it('grows slots, and waits for them, before the router takes anything away', async () => {
+    const world = await serving();
+    const run = openRun(world);
+    const order: string[] = [];
+    const { platform, router } = run.options;
+    const growing: typeof router = {
+      ...router,
+      grow: (targets) => {
+        const grown = targets.filter(({ weight }) => weight > 0).map(({ slot }) => slot);
+        order.push(`grow ${grown.join(' ')}`);
+        return Promise.resolve(grown);
+      },
+      apply: (targets, expected, fence) => {
+        order.push('apply');
+        return router.apply(targets, expected, fence);
+      },
+    };
+    const waiting: typeof platform = {
+      ...platform,
+      ready: (slot, deadline, signal) => {
+        order.push(`ready ${slot}`);
+        return platform.ready(slot, deadline, signal);
+      },
+    };
+    await deliver(run.lease, canary2, { ...run.options, platform: waiting, router: growing });
+    expect(order.slice(0, 5)).toEqual([
+      'ready green',
+      'grow green blue',
+      'ready green',
+      'ready blue',
+      'apply',
+    ]);
+    expect(order.slice(-3)).toEqual(['grow green', 'ready green', 'apply']);
+    expect(weightIn(world, '2')).toBe(100);
+  });
+
+  it('gives the traffic back though what was grown for it does not get ready', async () => {
+    const world = await serving();
+    const run = openRun(world, { readyTimeout: 50, hold: () => Promise.resolve({ pass: false }) });
+    const { platform, router } = run.options;
+    let isGrown = false;
+    const growing: typeof router = {
+      ...router,
+      grow: (targets) => {
+        isGrown = targets.every(({ slot, weight }) => weight === (slot === 'blue' ? 100 : 0));
+        return Promise.resolve(isGrown ? ['blue'] : []);
+      },
+      apply: (targets, expected, fence) => {
+        isGrown = false;
+        return router.apply(targets, expected, fence);
+      },
+    };
+    const late: typeof platform = {
+      ...platform,
+      ready: (slot, deadline, signal) => {
+        if (isGrown) throw new DeployError('not_ready', 'There is no room for another pod.');
+        return platform.ready(slot, deadline, signal);
+      },
+    };
+    const delivery = await deliver(run.lease, canary2, { ...run.options, platform: late, router: growing });
+    expect(delivery.journal?.phase).toBe('reverted');
+    expect(weightIn(world, '1')).toBe(100);
+    expect(run.warnings.join()).toContain('There is no room for another pod');
+  });
+
+  it('refuses weights that the router cannot give before anything is written', async () => {
+    const world = await serving();
+    const run = openRun(world);
+    const before = [...world.changes];
+    const refuse = () => Promise.reject(new DeployError('invalid_input', '5 pods cannot give 25 %.'));
+    const router = { ...run.options.router, check: refuse };
+    await expect(deliver(run.lease, canary2, { ...run.options, router })).rejects.toMatchObject({
+      reasonCode: 'invalid_input',
+    });
+    expect(world.changes).toEqual(before);
+  });
+
   it('has the router look after itself while a version is watched, and not longer', async () => {
     const world = await serving();
     const run = openRun(world);

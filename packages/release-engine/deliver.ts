@@ -8,6 +8,7 @@ import {
   formatDuration,
   type Log,
   messageOf,
+  type ReasonCode,
   sleep,
 } from '@deploy-actions/core';
 import { type HistoryEntry, recordInHistory } from './history.ts';
@@ -240,6 +241,53 @@ interface Step<R extends Release> {
   pauses: number[];
 }
 
+/** What a second look at the traffic does not make better. */
+const decided: readonly ReasonCode[] = [
+  'cancelled',
+  'lock_lost',
+  'not_ready',
+  'router_rejected',
+  'start_failed',
+];
+
+/** Waits until the slot is ready, with what is seen meanwhile as progress. */
+async function becomeReady<R extends Release>(
+  { options }: Driver<R>,
+  slot: string,
+  deadline: Deadline,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const readiness of options.platform.ready(slot, deadline, signal)) {
+    if (readiness.ready) return;
+    options.log.progress({
+      what: `waiting until ${slot} is ready`,
+      elapsed: deadline.elapsed(),
+      remaining: deadline.remaining(),
+      detail: readiness.message,
+    });
+  }
+  throw new DeployError('not_ready', `${slot} did not become ready.`);
+}
+
+/** Milliseconds that the way back waits for more instances of the old version, while the new one has traffic still. */
+const mostToGrowBack = 30_000;
+
+/** Waits for a slot that was grown. On the way back a slot that does not get ready keeps nothing from being given back. */
+async function readyToTake<R extends Release>(driver: Driver<R>, step: Step<R>, slot: string): Promise<void> {
+  const { log, readyTimeout } = driver.options;
+  const isWayBack = step.journal.phase === 'reverting';
+  const deadline = isWayBack ? deadlineIn(Math.min(mostToGrowBack, readyTimeout)) : step.readyBy;
+  try {
+    await becomeReady(driver, slot, deadline, step.signal);
+  } catch (thrown) {
+    const isLate = thrown instanceof DeployError && ['not_ready', 'start_failed'].includes(thrown.reasonCode);
+    if (!isWayBack || !isLate) throw thrown;
+    log.warning(
+      `Giving the traffic back to fewer instances of ${slot} than it is to have: ${messageOf(thrown)}`,
+    );
+  }
+}
+
 /**
  * Writes the traffic. After an unclear failure it reads back: a write that took effect is not repeated. A write that
  * did not is given up on the way forth; on the way back it is tried again, for nothing else helps the users.
@@ -249,10 +297,16 @@ async function shift<R extends Release>(driver: Driver<R>, step: Step<R>, target
   const before = step.seen.traffic;
   log.info(`Traffic: ${describeTraffic(before.targets)} → ${describeTraffic(targets)}.`);
   try {
-    await router.apply(targets, before.version, driver.fence);
+    let { version } = before;
+    if (router.grow !== undefined) {
+      const grown = await router.grow(targets, version, driver.fence);
+      for (const slot of grown) await readyToTake(driver, step, slot);
+      if (grown.length > 0) ({ version } = (await look(driver.options, step.signal)).traffic);
+    }
+    await router.apply(targets, version, driver.fence);
   } catch (thrown) {
     const reasonCode = thrown instanceof DeployError ? thrown.reasonCode : undefined;
-    if (reasonCode === 'lock_lost' || reasonCode === 'router_rejected') throw thrown;
+    if (reasonCode !== undefined && decided.includes(reasonCode)) throw thrown;
     const { traffic } = await look(driver.options, step.signal);
     if (!follows(traffic, targets)) {
       // Only the version moved: the intent holds, and the next look has the new one.
@@ -315,17 +369,11 @@ async function perform<R extends Release>(
       await options.platform.deploy(effect.slot, effect.release, fence);
       return 'deployed';
     case 'await-ready': {
-      const deadline = effect.serving ? deadlineIn(Math.min(hiccup, options.readyTimeout)) : step.readyBy;
-      for await (const readiness of options.platform.ready(effect.slot, deadline, signal)) {
-        if (readiness.ready) return 'ready';
-        options.log.progress({
-          what: `waiting until ${effect.slot} is ready`,
-          elapsed: deadline.elapsed(),
-          remaining: deadline.remaining(),
-          detail: readiness.message,
-        });
-      }
-      throw new DeployError('not_ready', `${effect.slot} did not become ready.`);
+      // Where pods have traffic only while they are ready, those that are being started are no reason to hurry.
+      const isHiccup = effect.serving && options.router.grow === undefined;
+      const deadline = isHiccup ? deadlineIn(Math.min(hiccup, options.readyTimeout)) : step.readyBy;
+      await becomeReady(driver, effect.slot, deadline, signal);
+      return 'ready';
     }
     case 'shift':
       await shift(driver, step, effect.targets);
@@ -618,6 +666,9 @@ async function deliverWithin<R extends Release>(
     return finish(null, settled);
   }
   await platform.check?.(plan.to, wanted.release);
+  // Without an old version there is nothing to share traffic with.
+  const weights = plan.from === null ? [100] : wanted.weights;
+  await router.check?.(weights);
   const before = journal.current();
   await journal.write({
     id: randomUUID(),
@@ -627,8 +678,7 @@ async function deliverWithin<R extends Release>(
     from: plan.from,
     to: { slot: plan.to, release: wanted.release, adopted: plan.adopted },
     before: plan.traffic.targets,
-    // Without an old version there is nothing to share traffic with.
-    weights: plan.from === null ? [100] : wanted.weights,
+    weights,
     step: 0,
     phase: 'starting',
     keepPrevious: wanted.keepPrevious,

@@ -120,6 +120,16 @@ export interface Router {
    */
   claim?(fence: Fence): Promise<void>;
   /**
+   * Throws for weights that it cannot give, or what else stands in their way. Asked before a release begins; touches
+   * nothing.
+   */
+  check?(weights: number[]): Promise<void>;
+  /**
+   * Where a slot's share is the number of its instances: starts those that the targets want beyond what is there, before
+   * `apply` takes any away. Resolves with the slots that have to become ready first; throws as `apply` does.
+   */
+  grow?(targets: Target[], expected: string, fence: Fence): Promise<string[]>;
+  /**
    * One conditional write. Throws `state_conflict` when `expected` is not the current version, `lock_lost` when the
    * fence is not valid any more, `router_rejected` when the configuration is refused (and then nothing changed).
    */

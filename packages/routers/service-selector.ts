@@ -12,6 +12,8 @@ import {
   type Service,
 } from '@deploy-actions/kubernetes';
 import type { Fence, Observed, Router, Target, Traffic } from '@deploy-actions/release-engine';
+import { deposed, fenceAnnotation, fenceOf } from './object-fence.ts';
+import { urlProblem } from './url-probe.ts';
 
 export interface ServiceSelectorOptions {
   client: KubernetesClient;
@@ -33,32 +35,13 @@ export const serviceSelectorRights: readonly Right[] = [
   { verb: 'list', group: 'discovery.k8s.io', resource: 'endpointslices' },
 ];
 
-/** On the Service: the fencing token of the newest holder of the lease. Lower ones are refused. */
-export const fenceAnnotation = 'deploy-actions.dev/fence';
-
 const verifyPause = 50;
-const urlTimeout = 5_000;
-/** New connections that the URL has to answer in a row. */
-const urlAnswers = 5;
 
 /** The Service as it was read or written last, and what was found by it. */
 interface Known {
   service: Service;
   label: string;
   slots: string[];
-}
-
-function fenceOf(service: Service): number {
-  const value = Number(service.metadata.annotations?.[fenceAnnotation] ?? '0');
-  return Number.isSafeInteger(value) ? value : 0;
-}
-
-function deposed(service: Service, fence: Fence): DeployError {
-  return new DeployError(
-    'lock_lost',
-    `Service ${service.metadata.name} was taken over by a newer run (fencing token ${fenceOf(service)}; this run has ${fence.token}).`,
-    { remedy: 'Look at that run: it decides what serves now.' },
-  );
 }
 
 /**
@@ -141,7 +124,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
         const found = await colours();
         await refuseOtherServices(found);
         const { service, label, serving } = found;
-        if (fenceOf(service) > fence.token) throw deposed(service, fence);
+        if (fenceOf(service) > fence.token) throw deposed(service, `Service ${name}`, fence);
         if (fenceOf(service) === fence.token) return;
         await fence.check();
         try {
@@ -168,7 +151,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
         });
       }
       const slot = onlySlot(targets, slots);
-      if (fenceOf(service) > fence.token) throw deposed(service, fence);
+      if (fenceOf(service) > fence.token) throw deposed(service, `Service ${name}`, fence);
       await fence.check();
       if (service.spec.selector?.[label] === slot && fenceOf(service) === fence.token) {
         return trafficOf(service, label);
@@ -202,7 +185,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
     }
     if (thrown.reasonCode !== 'state_conflict') return thrown;
     const now = await client.find(resources.services, name);
-    return now !== undefined && fenceOf(now) > fence.token ? deposed(now, fence) : thrown;
+    return now !== undefined && fenceOf(now) > fence.token ? deposed(now, `Service ${name}`, fence) : thrown;
   }
 
   /** Another Service on the same pods would stay behind, and half of the clients with it. */
@@ -273,7 +256,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
     while (!deadline.passed()) {
       if (signal.aborted) throw cancelled('verifying the traffic');
       const { problem, pods } = await endpointsProblem(target.slot);
-      const unanswered = problem === undefined ? await urlProblem(deadline, signal) : undefined;
+      const unanswered = problem === undefined ? await urlProblem(options.url, deadline, signal) : undefined;
       if (problem === undefined && unanswered === undefined) {
         const asked = options.url === undefined ? '' : `; ${options.url} answers`;
         return {
@@ -292,27 +275,5 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
       await sleep(Math.min(verifyPause, deadline.remaining()), signal, 'verifying the traffic');
     }
     return { matches: false, answers: {}, detail };
-  }
-
-  async function urlProblem(deadline: Deadline, signal: AbortSignal): Promise<string | undefined> {
-    const { url } = options;
-    if (url === undefined) return undefined;
-    for (let answer = 0; answer < urlAnswers; answer += 1) {
-      const timeout = AbortSignal.timeout(Math.ceil(Math.max(1, Math.min(urlTimeout, deadline.remaining()))));
-      try {
-        const response = await fetch(url, {
-          signal: AbortSignal.any([signal, timeout]),
-          headers: { connection: 'close' },
-          redirect: 'manual',
-        });
-        await response.arrayBuffer();
-        if (response.status >= 500) return `${url} answers ${response.status}`;
-      } catch (thrown) {
-        if (signal.aborted) throw cancelled('verifying the traffic');
-        const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-        return `${url} does not answer: ${cause instanceof Error ? cause.message : String(cause)}`;
-      }
-    }
-    return undefined;
   }
 }

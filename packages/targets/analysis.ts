@@ -2,15 +2,18 @@ import { readFileSync } from 'node:fs';
 import { codeOf, DeployError, type Log } from '@deploy-actions/core';
 import {
   checkPrometheus,
+  createGroupScrape,
   createMetricSource,
   fetchText,
   fillQuery,
   type MetricQuery,
+  type MetricSource,
   type MetricSourceConfig,
   parseSelector,
 } from '@deploy-actions/metrics';
 import type { Analysis, Criterion } from './hold.ts';
 import { isExpression, type LimitInputs } from './inputs.ts';
+import { parsePodEndpoint, type PodEndpoint, type PodMetrics } from './pod-endpoint.ts';
 
 const requestTimeout = 5_000;
 /** A query makes a server read the samples of a whole window. */
@@ -18,15 +21,15 @@ const queryTimeout = 15_000;
 
 /**
  * What a version in a slot is judged by over `windows` windows, out of the inputs. `ownMetrics` is where the router
- * counts by slot. Throws `invalid_input` for what nothing could be judged by.
+ * counts by slot, or how the pods of a slot are asked. Throws `invalid_input` for what nothing could be judged by.
  */
 export function analysisOf(
   inputs: LimitInputs,
-  ownMetrics: string | undefined,
+  ownMetrics: string | PodMetrics | undefined,
   names: { slot: string; version: string },
   windows: number,
 ): Analysis {
-  const source = createMetricSource(sourceOf(inputs, ownMetrics));
+  const source = sourceOf(inputs, ownMetrics, names.slot);
   const errorRate: MetricQuery = {
     kind: isExpression(inputs['requests-metric']) ? 'counts' : 'ratio',
     name: 'error rate',
@@ -70,9 +73,19 @@ export function analysisOf(
 }
 
 /** Throws `invalid_input` for what has no figures, `not_found` for a certificate that cannot be read. */
-function sourceOf(inputs: LimitInputs, ownMetrics: string | undefined): MetricSourceConfig {
-  if (inputs.metrics === 'prometheus') return { kind: 'prometheus', ...prometheusOf(inputs) };
-  const urls = inputs['metrics-url'] ?? (ownMetrics === undefined ? [] : [ownMetrics]);
+function sourceOf(
+  inputs: LimitInputs,
+  ownMetrics: string | PodMetrics | undefined,
+  slot: string,
+): MetricSource {
+  if (inputs.metrics === 'prometheus') {
+    return createMetricSource({ kind: 'prometheus', ...prometheusOf(inputs) });
+  }
+  const pods = podEndpointIn(inputs['metrics-url'], ownMetrics);
+  if (pods !== undefined && typeof ownMetrics === 'function') {
+    return createGroupScrape({ what: `slot ${slot}`, members: ownMetrics(pods, slot) });
+  }
+  const urls = inputs['metrics-url'] ?? (typeof ownMetrics === 'string' ? [ownMetrics] : []);
   if (urls.length === 0) {
     throw new DeployError(
       'invalid_input',
@@ -83,7 +96,27 @@ function sourceOf(inputs: LimitInputs, ownMetrics: string | undefined): MetricSo
       },
     );
   }
-  return { kind: 'scrape', urls, timeout: requestTimeout };
+  return createMetricSource({ kind: 'scrape', urls, timeout: requestTimeout });
+}
+
+/** The metrics of pods, where these are asked for, or nothing is said and there are pods. */
+function podEndpointIn(
+  urls: readonly string[] | undefined,
+  ownMetrics: string | PodMetrics | undefined,
+): PodEndpoint | undefined {
+  const ofPods = typeof ownMetrics === 'function';
+  if (urls === undefined) return ofPods ? { port: undefined, path: '/metrics' } : undefined;
+  const endpoints = urls.map(parsePodEndpoint);
+  const [first] = endpoints;
+  if (endpoints.every((endpoint) => endpoint === undefined)) return undefined;
+  if (first !== undefined && endpoints.length === 1 && ofPods) return first;
+  throw new DeployError(
+    'invalid_input',
+    ofPods
+      ? '`metrics-url` has an endpoint of pods beside others: one of all pods is counted, and nothing else.'
+      : '`metrics-url` asks pods for their metrics, and there is no Service whose pods could be asked.',
+    { remedy: 'Give `pod:/metrics` alone, on Kubernetes, with `service`.' },
+  );
 }
 
 function prometheusOf(

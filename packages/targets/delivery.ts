@@ -183,6 +183,7 @@ async function plan(
   if (!planned.unchanged) {
     await target.platform.check?.(planned.to, wanted.release);
     const weights = planned.from === null ? [100] : wanted.weights;
+    await target.router.check?.(weights);
     steps.push(
       `start ${wanted.release.version} in ${planned.to}, ${describeRelease(wanted.release)}, and wait until it is ready`,
     );

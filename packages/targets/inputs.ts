@@ -11,7 +11,9 @@ import type { MetricSourceConfig } from '@deploy-actions/metrics';
 const metricSources = ['scrape', 'prometheus'] as const satisfies readonly MetricSourceConfig['kind'][];
 
 export const platforms = ['linux-host', 'kubernetes'] as const;
-export const routers = ['embedded-proxy', 'nginx', 'service-selector'] as const;
+export const routers = ['embedded-proxy', 'nginx', 'service-selector', 'replica-weight'] as const;
+
+const kubernetesRouters: readonly string[] = ['service-selector', 'replica-weight'];
 
 const name = {
   pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -384,7 +386,7 @@ export const limitInputs = {
   'metrics-url': {
     kind: 'list',
     description:
-      'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`. Default: the metrics of the embedded proxy.',
+      'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`; or, alone, `pod:/metrics` (`pod:9100/metrics`): that of each pod of the slot, through the API server. Default: the metrics of the embedded proxy, on Kubernetes `pod:/metrics`.',
     example: 'http://127.0.0.1:9180/metrics',
     config: 'analysis.metrics-url',
   },
@@ -461,9 +463,12 @@ export function checkTarget(inputs: Partial<TargetInputs>): Problem[] {
   if (
     inputs.platform !== undefined &&
     inputs.router !== undefined &&
-    (inputs.platform === 'kubernetes') !== (inputs.router === 'service-selector')
+    (inputs.platform === 'kubernetes') !== kubernetesRouters.includes(inputs.router)
   ) {
-    const allowed = inputs.platform === 'kubernetes' ? '`service-selector`' : '`embedded-proxy` and `nginx`';
+    const allowed =
+      inputs.platform === 'kubernetes'
+        ? '`service-selector` and `replica-weight`'
+        : '`embedded-proxy` and `nginx`';
     return [
       {
         input: 'router',
@@ -500,7 +505,8 @@ export function checkSplit(inputs: Partial<TargetInputs>): Problem[] {
         {
           input: 'router',
           value: inputs.router,
-          message: 'cannot share traffic between two versions; allowed are `embedded-proxy` and `nginx`.',
+          message:
+            'cannot share traffic between two versions; allowed are `embedded-proxy`, `nginx` and, on Kubernetes, `replica-weight`.',
         },
       ]
     : [];
@@ -580,11 +586,11 @@ export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {
   percentage('max-error-rate', 0, 'more than 0 and less than 100');
   percentage('confidence', 50, 'more than 50 and less than 100');
   for (const [index, url] of (inputs['metrics-url'] ?? []).entries()) {
-    if (!/^(?:https?:\/\/|unix:\/)/.test(url)) {
+    if (!/^(?:https?:\/\/|unix:\/|pod:\d{0,5}\/)/.test(url)) {
       problems.push({
         input: 'metrics-url',
         value: url,
-        message: `is not allowed (entry ${index + 1}); allowed are http://…, https://… and unix:/socket:/path.`,
+        message: `is not allowed (entry ${index + 1}); allowed are http://…, https://…, unix:/socket:/path and pod:/path.`,
       });
     }
   }

@@ -1,6 +1,6 @@
 import type { ImageReference, InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
 import { versionOfImage } from '@deploy-actions/core';
-import { linuxHostInputs, targetInputs } from './inputs.ts';
+import { type LimitInputs, linuxHostInputs, targetInputs } from './inputs.ts';
 
 type Read = Readonly<Record<string, unknown>>;
 
@@ -70,16 +70,37 @@ export const kubernetesTargetInputs = {
     pattern: /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/,
     allowed: 'the key of a label',
     description:
-      'Platform `kubernetes`: the label in the selector of the Service that tells the colours apart. Default: found from the Deployments.',
+      'Platform `kubernetes`: the label that tells the colours apart: with router `service-selector` one of the selector of the Service, with `replica-weight` one that is not in it. Default: found from the Deployments.',
     example: 'version',
     config: 'kubernetes.slot-label',
   },
   'verify-url': {
     kind: 'url',
     description:
-      'Router `service-selector`: a URL that leads to the Service, asked after each change of traffic. Without it the EndpointSlices alone are looked at.',
+      'Platform `kubernetes`: a URL that leads to the Service, asked after each change of traffic. Without it the EndpointSlices alone are looked at.',
     example: 'https://helpdesk.example.com/health/',
     config: 'router.verify-url',
+  },
+} as const satisfies InputSpecs;
+
+/** Whose pods are asked for their metrics, where nothing is released. */
+export const kubernetesMetricInputs = {
+  service: {
+    ...kubernetesTargetInputs.service,
+    description:
+      'On Kubernetes: the Service whose pods of `slot` are asked for their metrics, through the API server. `metrics-url` is then `pod:/metrics` where nothing is said.',
+  },
+  namespace: kubernetesTargetInputs.namespace,
+  kubeconfig: kubernetesTargetInputs.kubeconfig,
+  context: kubernetesTargetInputs.context,
+  'slot-label': kubernetesTargetInputs['slot-label'],
+} as const satisfies InputSpecs;
+
+/** Where a release goes that shares traffic between versions. Comes after the inputs of a target on Kubernetes. */
+export const kubernetesShareInputs = {
+  router: {
+    ...targetInputs.router,
+    otherwise: onKubernetes('`replica-weight`', () => 'replica-weight'),
   },
 } as const satisfies InputSpecs;
 
@@ -113,7 +134,7 @@ export const kubernetesReleaseInputs = {
     min: 1,
     max: 10_000,
     description:
-      'Platform `kubernetes`: the pods that the new version starts with. Default: as many as the version that serves has.',
+      'Platform `kubernetes`: the pods that the new version starts with. Default: as many as the version that serves has. With router `replica-weight` both versions together keep that number.',
     config: 'kubernetes.replicas',
   },
 } as const satisfies InputSpecs;
@@ -126,6 +147,12 @@ export type KubernetesReleaseInputs = Pick<
   InputValues<typeof kubernetesReleaseInputs>,
   'version' | 'image' | 'container' | 'replicas'
 >;
+
+const podMetricExamples = {
+  'requests-metric': 'http_requests_total',
+  'errors-metric': 'http_requests_total{code=~"5.."}',
+  'response-time-metric': 'http_request_duration_seconds',
+};
 
 function missing(input: string, what: string, example: string): Problem {
   return {
@@ -140,6 +167,14 @@ export function checkKubernetesTarget(
 ): Problem[] {
   if (inputs.platform !== 'kubernetes' || inputs.service !== undefined) return [];
   return [missing('service', 'the Service that has the traffic', kubernetesTargetInputs.service.example)];
+}
+
+/** The embedded proxy's counters, which the metrics of `limitInputs` name where nothing is said, are not on Kubernetes. */
+export function checkPodMetrics(inputs: Partial<LimitInputs> & { platform?: string }): Problem[] {
+  if (inputs.platform !== 'kubernetes') return [];
+  return (['requests-metric', 'errors-metric', 'response-time-metric'] as const)
+    .filter((input) => inputs[input]?.startsWith('deploy_actions_proxy_') === true)
+    .map((input) => missing(input, 'the metric that the application counts with', podMetricExamples[input]));
 }
 
 /** Rules between the inputs of a release on Kubernetes. */

@@ -10,9 +10,11 @@ import {
 } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
-import { createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
+import { createReplicaWeight, createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
 import { type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
+import type { PodMetrics } from './pod-endpoint.ts';
+import { podMetricsOf } from './pod-metrics.ts';
 import { openState, type State, type StateInputs } from './state.ts';
 
 /** A kubeconfig is given as a path or as its text, which has more than one word. */
@@ -21,7 +23,10 @@ function kubeconfigOf(text: string | undefined): { content?: string; file?: stri
   return /[\n{]/.test(text) ? { content: text } : { file: text };
 }
 
-async function connect(inputs: Partial<KubernetesTargetInputs>, context: Context): Promise<KubernetesClient> {
+async function connect(
+  inputs: Pick<Partial<KubernetesTargetInputs>, 'kubeconfig' | 'context' | 'namespace'>,
+  context: Context,
+): Promise<KubernetesClient> {
   const connection = await loadKubeconfig({
     ...kubeconfigOf(inputs.kubeconfig),
     context: inputs.context,
@@ -44,6 +49,15 @@ export async function openClusterState(inputs: StateInputs, context: Context): P
   return stateIn(await connect(inputs, context), inputs);
 }
 
+/** How the pods behind a Service are asked for their metrics. */
+export async function openPodMetrics(
+  inputs: Partial<KubernetesTargetInputs> & { service: string },
+  context: Context,
+): Promise<PodMetrics> {
+  const client = await connect(inputs, context);
+  return podMetricsOf(client, { service: inputs.service, slotLabel: inputs['slot-label'] });
+}
+
 /** Opens a Service and its Deployments. Asks the cluster nothing yet. */
 export async function openKubernetes(inputs: OpenInputs, context: Context): Promise<Target> {
   const { service, app, environment } = inputs;
@@ -64,19 +78,25 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     service,
     slotLabel,
     scope,
+    shared: inputs.router === 'replica-weight',
     checkPath: inputs['readiness-path'],
     rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
     log,
   });
   const state = inputs.state === 'platform' ? stateIn(client, inputs) : await openState(inputs, context);
+  const url = inputs['verify-url']?.href;
+  const router =
+    inputs.router === 'replica-weight'
+      ? createReplicaWeight({ client, service, slotLabel, url, log })
+      : createServiceSelector({ client, service, slotLabel, url, log });
   return {
     label:
       environment === '' ? `Service ${service} in namespace ${client.namespace}` : `${app} in ${environment}`,
     platform,
-    router: createServiceSelector({ client, service, slotLabel, url: inputs['verify-url']?.href, log }),
+    router,
     ...state,
     run: runIdentity(context),
     stateDirectory: undefined,
-    ownMetrics: undefined,
+    ownMetrics: podMetricsOf(client, { service, slotLabel }),
   };
 }

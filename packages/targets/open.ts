@@ -24,6 +24,7 @@ import {
   type KubernetesTargetInputs,
   textOfImage,
 } from './kubernetes-inputs.ts';
+import type { PodMetrics } from './pod-endpoint.ts';
 import { openState, type State, stateDirectoryOf } from './state.ts';
 
 /** The two slots of a host: while one serves, the other is free for the next version. */
@@ -41,8 +42,8 @@ export interface Target extends State {
   run: RunIdentity;
   /** The folder on this host that is written to; undefined where nothing is kept on it. */
   stateDirectory: string | undefined;
-  /** Where the router counts requests by slot, when it does. */
-  ownMetrics: string | undefined;
+  /** Where the router counts requests by slot, when it does; on Kubernetes how pods are asked for what they count. */
+  ownMetrics: string | PodMetrics | undefined;
 }
 
 export function runIdentity(context: Context): RunIdentity {
@@ -92,7 +93,8 @@ async function openRouter(inputs: TargetInputs, context: Context, stateDirectory
       };
     }
     case 'service-selector':
-      throw new DeployError('invalid_input', 'Router service-selector goes with platform kubernetes.', {
+    case 'replica-weight':
+      throw new DeployError('invalid_input', `Router ${inputs.router} goes with platform kubernetes.`, {
         remedy: 'Routers of a Linux host are embedded-proxy and nginx.',
       });
     case 'nginx':
@@ -122,6 +124,16 @@ export async function openTarget(inputs: OpenInputs, context: Context): Promise<
       // Loaded where it is needed: what speaks to a cluster is large.
       return (await import('./open-kubernetes.ts')).openKubernetes(inputs, context);
   }
+}
+
+/** How the pods behind a Service are asked for their metrics; undefined without one. */
+export async function openMetrics(
+  inputs: Partial<KubernetesTargetInputs>,
+  context: Context,
+): Promise<PodMetrics | undefined> {
+  const { service } = inputs;
+  if (service === undefined) return undefined;
+  return (await import('./open-kubernetes.ts')).openPodMetrics({ ...inputs, service }, context);
 }
 
 async function openLinuxHost(inputs: OpenInputs, context: Context): Promise<Target> {

@@ -58,6 +58,8 @@ export interface ServerOptions {
   labels?: Readonly<Record<string, string>>;
   /** Of the Deployment's spec. */
   strategy?: object;
+  /** Seconds that a pod goes on before it is sent SIGTERM; default none. */
+  preStopSleep?: number;
   /** Of the pod's spec; default 30. */
   graceSeconds?: number;
 }
@@ -83,6 +85,9 @@ export function serverDeployment(options: ServerOptions): object {
               image: options.image,
               ports: [{ containerPort: 8000 }],
               env: Object.entries(options.env ?? {}).map(([name, value]) => ({ name, value })),
+              ...(options.preStopSleep === undefined
+                ? {}
+                : { lifecycle: { preStop: { sleep: { seconds: options.preStopSleep } } } }),
               readinessProbe: { httpGet: { path: '/health/', port: 8000 }, periodSeconds: 1 },
             },
           ],

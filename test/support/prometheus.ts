@@ -28,7 +28,16 @@ export function requirePrometheus(): string {
 }
 
 /** `targets`: `127.0.0.1:PORT` of what has `/metrics`, by the slot that its series are labelled with. */
-export async function startPrometheus(targets: Record<string, string>): Promise<Prometheus> {
+export function startPrometheus(targets: Record<string, string>): Promise<Prometheus> {
+  const static_configs = Object.entries(targets).map(([slot, target]) => ({
+    targets: [target],
+    labels: { slot },
+  }));
+  return startPrometheusOn({ static_configs }, Object.keys(targets).length);
+}
+
+/** `discovery`: what Prometheus finds its targets by, in its own words; `expected`: how many there have to be in the end. */
+export async function startPrometheusOn(discovery: object, expected: number): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'prometheus-'));
   const url = `http://127.0.0.1:${await freePort()}`;
   const configFile = join(folder, 'prometheus.json');
@@ -37,15 +46,7 @@ export async function startPrometheus(targets: Record<string, string>): Promise<
     configFile,
     JSON.stringify({
       global: { scrape_interval: '1s', scrape_timeout: '900ms' },
-      scrape_configs: [
-        {
-          job_name: 'app',
-          static_configs: Object.entries(targets).map(([slot, target]) => ({
-            targets: [target],
-            labels: { slot },
-          })),
-        },
-      ],
+      scrape_configs: [{ job_name: 'app', ...discovery }],
     }),
   );
   const child = spawn(
@@ -78,11 +79,7 @@ export async function startPrometheus(targets: Record<string, string>): Promise<
     url,
     value,
     settled: () =>
-      until(
-        'every target to be scraped',
-        async () => (await value('count(up == 1)')) === Object.keys(targets).length,
-        30_000,
-      ),
+      until('every target to be scraped', async () => (await value('count(up == 1)')) === expected, 30_000),
     stop,
     async end() {
       if (child.exitCode === null) await stop();

@@ -11,6 +11,7 @@ import {
   type Colours,
   type Deployment,
   findColours,
+  findSharers,
   type KubernetesClient,
   type KubernetesEvent,
   type Pod,
@@ -40,6 +41,11 @@ export interface KubernetesOptions {
   service: string;
   /** The label that tells the colours apart, where the selector has several that could. */
   slotLabel?: string | undefined;
+  /**
+   * The slots share the Service's traffic by their numbers of pods: all of them match its selector. A version then starts
+   * with one pod, and how many it has after that is the router's to say.
+   */
+  shared?: boolean;
   /** Which images count on a Deployment that this suite never deployed to; default: all of them. */
   scope?: Scope | undefined;
   /** Path that every pod has to answer with 2xx or 3xx; default: that of its readiness probe, else any answer to `/`. */
@@ -83,7 +89,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
       client.get(resources.services, service),
       client.list(resources.deployments),
     ]);
-    return findColours(found, items, options.slotLabel);
+    return (options.shared === true ? findSharers : findColours)(found, items, options.slotLabel);
   }
 
   function deploymentOf(found: Colours, slot: string): Deployment {
@@ -197,7 +203,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
         const there = deployment.spec.replicas ?? 1;
         const serving =
           slot === found.serving ? 0 : (found.deployments.get(found.serving)?.spec.replicas ?? 1);
-        const replicas = release.replicas ?? Math.max(1, there, serving);
+        const others = [...found.deployments].filter(([other]) => other !== slot);
+        const isShare = options.shared === true && others.some(([, { spec }]) => (spec.replicas ?? 1) > 0);
+        const replicas = isShare ? Math.max(1, there) : (release.replicas ?? Math.max(1, there, serving));
         const changed = substitutions.filter(({ from, to }) => from !== to);
         const isAnnotated = deployment.metadata.annotations?.[releaseAnnotation] === annotation;
         if (changed.length === 0 && isAnnotated && replicas === there) {

@@ -1,0 +1,20 @@
+import { DeployError } from '@deploy-actions/core';
+import type { KubernetesObject } from '@deploy-actions/kubernetes';
+import type { Fence } from '@deploy-actions/release-engine';
+
+/** On an object: the fencing token of the newest holder of the lease. Lower ones are refused. */
+export const fenceAnnotation = 'deploy-actions.dev/fence';
+
+export function fenceOf({ metadata }: KubernetesObject): number {
+  const value = Number(metadata.annotations?.[fenceAnnotation] ?? '0');
+  return Number.isSafeInteger(value) ? value : 0;
+}
+
+/** Says that the object is a newer holder's; `what` is its kind and name. */
+export function deposed(object: KubernetesObject, what: string, fence: Fence): DeployError {
+  return new DeployError(
+    'lock_lost',
+    `${what} was taken over by a newer run (fencing token ${fenceOf(object)}; this run has ${fence.token}).`,
+    { remedy: 'Look at that run: it decides what serves now.' },
+  );
+}
