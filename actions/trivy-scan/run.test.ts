@@ -106,12 +106,20 @@ async function scan(changes: Partial<Inputs>): Promise<{ outcome: Outcome; test:
 describe('a scan', () => {
   it('passes a clean image', async () => {
     const { outcome } = await scan({ targets: ['image:registry.example/clean:1'] });
-    expect(outcome).toMatchObject({ result: 'succeeded', reasonCode: 'ok', outputs: { passed: true, findings: 0 } });
+    expect(outcome).toMatchObject({
+      result: 'succeeded',
+      reasonCode: 'ok',
+      outputs: { passed: true, findings: 0 },
+    });
   });
 
   it('fails one with a critical finding or a secret, and says which', async () => {
     const { outcome, test } = await scan({ sbom: 'cyclonedx' });
-    expect(outcome).toMatchObject({ result: 'failed', reasonCode: 'findings_over_limit', outputs: { passed: false, findings: 6 } });
+    expect(outcome).toMatchObject({
+      result: 'failed',
+      reasonCode: 'findings_over_limit',
+      outputs: { passed: false, findings: 6 },
+    });
     expect(outcome.message).toContain('1 critical where 0 are allowed');
     expect(test.context.summary.text()).toContain('CVE-2019-1549');
     expect(JSON.parse(String(outcome.outputs['sboms']))).toEqual({
@@ -136,7 +144,8 @@ describe('a scan', () => {
   });
 
   it('takes out what an ignore file names, and says so', async () => {
-    const ignored = 'CVE-2019-14697 exp:2999-12-31\nstripe-secret-token exp:2999-12-31\nCVE-2019-1549 exp:2020-01-01\n';
+    const ignored =
+      'CVE-2019-14697 exp:2999-12-31\nstripe-secret-token exp:2999-12-31\nCVE-2019-1549 exp:2020-01-01\n';
     await writeFile(join(folder, 'workspace', '.trivyignore'), ignored);
     const { outcome, test } = await scan({});
     expect(outcome).toMatchObject({ result: 'succeeded', outputs: { findings: 4 } });
@@ -146,8 +155,12 @@ describe('a scan', () => {
 
   it('wants last days in an ignore file when told to', async () => {
     await writeFile(join(folder, 'workspace', '.trivyignore'), 'CVE-2019-14697\n');
-    await expect(scan({ 'ignore-without-date': 'fail' })).rejects.toMatchObject({ reasonCode: 'invalid_config' });
-    expect((await scan({})).test.lines).toContain('Ignore entries without a last day: CVE-2019-14697 (.trivyignore:1).');
+    await expect(scan({ 'ignore-without-date': 'fail' })).rejects.toMatchObject({
+      reasonCode: 'invalid_config',
+    });
+    expect((await scan({})).test.lines).toContain(
+      'Ignore entries without a last day: CVE-2019-14697 (.trivyignore:1).',
+    );
   });
 });
 
@@ -169,7 +182,11 @@ describe('a scan that could not run is an error, neither passed nor findings', (
   it('a Trivy that is neither there nor to be had', async () => {
     await rm(join(folder, 'bin', 'trivy'));
     const { outcome } = await scan({ 'trivy-version': '0.70.0' });
-    expect(outcome).toMatchObject({ result: 'error', reasonCode: 'tool_rejected', message: expect.stringContaining('0.70.0') });
+    expect(outcome).toMatchObject({
+      result: 'error',
+      reasonCode: 'tool_rejected',
+      message: expect.stringContaining('0.70.0'),
+    });
     const { outcome: tampered } = await scan({ 'trivy-version': '0.69.4', 'trivy-sha256': 'a'.repeat(64) });
     expect(tampered).toMatchObject({ result: 'error', message: expect.stringContaining('tampered') });
   });
@@ -179,15 +196,26 @@ describe('a scan that could not run is an error, neither passed nor findings', (
     expect((await scan({})).outcome).toMatchObject({ result: 'error', reasonCode: 'tool_rejected' });
   });
 
-  it('a database that cannot be downloaded, unless a kept one is young enough', { timeout: 60_000 }, async () => {
-    await scan({ targets: ['image:registry.example/clean:1'] });
-    await writeFile(join(folder, 'no-database'), '');
-    const { outcome, test } = await scan({ targets: ['image:registry.example/clean:1'] });
-    expect(outcome.result).toBe('succeeded');
-    expect(test.context.summary.text()).toMatch(/a kept copy, .* old/);
-    const { outcome: tooOld } = await scan({ targets: ['image:registry.example/clean:1'], 'max-database-age': 0 });
-    expect(tooOld).toMatchObject({ result: 'error', reasonCode: 'scan_failed', message: expect.stringContaining('connection refused') });
-  });
+  it(
+    'a database that cannot be downloaded, unless a kept one is young enough',
+    { timeout: 60_000 },
+    async () => {
+      await scan({ targets: ['image:registry.example/clean:1'] });
+      await writeFile(join(folder, 'no-database'), '');
+      const { outcome, test } = await scan({ targets: ['image:registry.example/clean:1'] });
+      expect(outcome.result).toBe('succeeded');
+      expect(test.context.summary.text()).toMatch(/a kept copy, .* old/);
+      const { outcome: tooOld } = await scan({
+        targets: ['image:registry.example/clean:1'],
+        'max-database-age': 0,
+      });
+      expect(tooOld).toMatchObject({
+        result: 'error',
+        reasonCode: 'scan_failed',
+        message: expect.stringContaining('connection refused'),
+      });
+    },
+  );
 });
 
 describe('inputs of trivy-scan', () => {

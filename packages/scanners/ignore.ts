@@ -61,7 +61,7 @@ const sections: Record<string, FindingClass> = {
  * Throws `invalid_config` with every problem at once.
  */
 export async function parseIgnoreYaml(text: string, file: string): Promise<Ignore[]> {
-  const document = await parseYaml(text, file).catch((thrown: unknown) => {
+  const document = await parseYaml(text).catch((thrown: unknown) => {
     throw unreadable([`${file}: ${String(thrown instanceof Error ? thrown.message : thrown)}`]);
   });
   if (document === null) return [];
@@ -159,7 +159,7 @@ export function applyIgnores(
 }
 
 function names(ignore: Ignore, finding: Scanned): boolean {
-  if (ignore.id !== finding.rule.id) return false;
+  if (ignore.id !== finding.rule.id && finding.aliases?.includes(ignore.id) !== true) return false;
   if (ignore.class !== null && ignore.class !== finding.class) return false;
   if (ignore.purls.length > 0 && !ignore.purls.some((purl) => isPurlOf(purl, finding.purl))) return false;
   if (ignore.paths.length === 0) return true;
