@@ -3,6 +3,7 @@ import {
   deliveryOutputs,
   githubInputs,
   ledgerInputs,
+  limitInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -89,6 +90,8 @@ export const definition = defineAction({
       description:
         'Signs what is sent to `webhook-url`: HMAC-SHA256 of the body, in the header `x-deploy-actions-signature-256`.',
     },
+    'prometheus-token': limitInputs['prometheus-token'],
+    'prometheus-password': limitInputs['prometheus-password'],
     'dry-run': {
       kind: 'boolean',
       description:

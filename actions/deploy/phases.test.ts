@@ -18,6 +18,8 @@ const given: Inputs = {
   'slack-webhook': undefined,
   'webhook-url': undefined,
   'webhook-secret': undefined,
+  'prometheus-token': undefined,
+  'prometheus-password': undefined,
   'dry-run': false,
   'github-token': undefined,
 };

@@ -54,6 +54,8 @@ export function readSettings<I extends InputSpecs>(
     environment: inputs.environment,
     'github-token': inputs['github-token'],
     'break-freeze': inputs['break-freeze'],
+    'prometheus-token': inputs['prometheus-token'],
+    'prometheus-password': inputs['prometheus-password'],
     ...given,
   };
   const known = Object.entries(all).flatMap(([name, value]) =>
