@@ -38,4 +38,8 @@ export const actions: Record<string, ActionModule> = {
     () => import('./releases/definition.ts'),
     () => import('./releases/run.ts'),
   ),
+  'dependency-scan': actionModule(
+    () => import('./dependency-scan/definition.ts'),
+    () => import('./dependency-scan/run.ts'),
+  ),
 };
