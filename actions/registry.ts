@@ -42,4 +42,8 @@ export const actions: Record<string, ActionModule> = {
     () => import('./dependency-scan/definition.ts'),
     () => import('./dependency-scan/run.ts'),
   ),
+  'hardening-scan': actionModule(
+    () => import('./hardening-scan/definition.ts'),
+    () => import('./hardening-scan/run.ts'),
+  ),
 };

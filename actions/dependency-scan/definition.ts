@@ -1,5 +1,5 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { checkLimits, verdictInputs } from '@deploy-actions/scanners';
+import { checkLimits, verdictInputs, verdictOutputs } from '@deploy-actions/scanners';
 import { githubInputs } from '@deploy-actions/targets';
 
 export const definition = defineAction({
@@ -97,12 +97,7 @@ export const definition = defineAction({
     ...githubInputs,
   },
   outputs: {
-    passed: {
-      description: '`true` when every limit was kept, `false` when not; empty when a scan could not run.',
-    },
-    counts: { description: 'JSON of what counted, by severity.' },
-    findings: { description: 'How many findings there are, ignored ones left out.' },
-    new: { description: 'How many of them the baseline does not have; empty without a baseline.' },
+    ...verdictOutputs,
     fixes: {
       description:
         'JSON of what fixes would change: lock file, package, version now, least fixed version, findings that it ends.',

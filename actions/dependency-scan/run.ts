@@ -2,32 +2,23 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
 import { DeployError, orUndefinedIfMissing } from '@deploy-actions/core';
+import { compare, type Finding, identify } from '@deploy-actions/findings';
 import {
-  compare,
-  countBySeverity,
-  describeCounts,
-  type Finding,
-  identify,
-  parseLimits,
-} from '@deploy-actions/findings';
-import { openReporting, publishFindings } from '@deploy-actions/publish';
-import {
-  applyIgnores,
   type AuditedFile,
   auditLockFile,
-  type Change,
   changesOf,
+  checkBaseline,
+  concludeScan,
   type DependencyOptions,
   findLockFiles,
   isPython,
-  judgeScan,
+  type LockFile,
   orNoVerdict,
   pipAuditRequirements,
   pipAuditVersion,
-  readIgnoreFile,
-  refuseUndated,
+  readIgnores,
   type Scanned,
-  tellIgnores,
+  targetCells,
 } from '@deploy-actions/scanners';
 import { findProgram, installPythonTool } from '@deploy-actions/tools';
 import { definition } from './definition.ts';
@@ -59,12 +50,9 @@ async function findPipAudit(inputs: Inputs, context: Context): Promise<string[]>
   );
 }
 
-async function auditAll(
-  files: readonly string[] | undefined,
-  options: DependencyOptions,
-): Promise<AuditedFile[]> {
+async function auditAll(files: readonly LockFile[], options: DependencyOptions): Promise<AuditedFile[]> {
   const audited: AuditedFile[] = [];
-  for (const file of await findLockFiles(options.root, files)) {
+  for (const file of files) {
     const one = await auditLockFile(file, options);
     options.log.info(
       `${file.path}: ${one.findings.length} findings in ${one.packages ?? 'an unknown number of'} packages.`,
@@ -80,11 +68,7 @@ async function knownBefore(
   audited: readonly AuditedFile[],
   options: DependencyOptions,
 ): Promise<Set<string>> {
-  if ((await orUndefinedIfMissing(stat(baseline)))?.isDirectory() !== true) {
-    throw new DeployError('not_found', `The baseline ${baseline} is no folder.`, {
-      remedy: 'Check the base branch out there in a step before, or leave `baseline` out.',
-    });
-  }
+  await checkBaseline(baseline);
   const known = new Set<string>();
   for (const { file } of audited) {
     if ((await orUndefinedIfMissing(stat(join(baseline, file.path)))) === undefined) continue;
@@ -98,30 +82,26 @@ function summarize(
   { summary }: Context,
   audited: readonly AuditedFile[],
   findings: readonly (Finding & Scanned)[],
-  changes: readonly Change[],
 ): void {
   summary.table(
     ['Lock file', 'Findings', 'New', 'Packages'],
-    audited.map(({ file, packages }) => {
-      const own = findings.filter(({ target }) => target.name === file.path);
-      const compared = own.some(({ known }) => known !== null);
-      return [
-        escapeMarkdown(file.path),
-        describeCounts(countBySeverity(own)),
-        compared ? String(own.filter(({ known }) => known === false).length) : '',
-        packages === null ? '' : String(packages),
-      ];
-    }),
-  );
-  if (changes.length > 0) {
-    summary.heading('What fixes would change', 3);
-    summary.table(
-      ['Lock file', 'Package', 'Now', 'Fixed in', 'Ends'],
-      changes.map(({ lockFile, package: name, from, to, ends }) =>
-        [lockFile, name, from ?? '', to ?? 'see the advisories', String(ends)].map(escapeMarkdown),
+    audited.map(({ file, packages }) => [
+      ...targetCells(
+        file.path,
+        findings.filter(({ target }) => target.name === file.path),
       ),
-    );
-  }
+      packages === null ? '' : String(packages),
+    ]),
+  );
+  const changes = changesOf(findings);
+  if (changes.length === 0) return;
+  summary.heading('What fixes would change', 3);
+  summary.table(
+    ['Lock file', 'Package', 'Now', 'Fixed in', 'Ends'],
+    changes.map(({ lockFile, package: name, from, to, ends }) =>
+      [lockFile, name, from ?? '', to ?? 'see the advisories', String(ends)].map(escapeMarkdown),
+    ),
+  );
 }
 
 export function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
@@ -130,12 +110,7 @@ export function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>>
 
 async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { facts, log, signal, environment } = context;
-  const ignores = await readIgnoreFile(
-    inputs['ignore-file'],
-    ['.dependencyignore.yaml', '.dependencyignore'],
-    facts.workspace,
-  );
-  refuseUndated(ignores, inputs['ignore-without-date'], log);
+  const ignores = await readIgnores(inputs, ['.dependencyignore.yaml', '.dependencyignore'], context);
   const files = await findLockFiles(facts.workspace, inputs.paths);
   const temp = join(facts.temp, 'deploy-actions');
   await mkdir(temp, { recursive: true });
@@ -155,70 +130,33 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     signal,
   };
 
-  const audited = await auditAll(inputs.paths, options);
-  let found: (Finding & Scanned)[] = identify(audited.flatMap(({ findings }) => findings));
-  if (inputs.baseline !== undefined) {
-    found = compare(found, await knownBefore(inputs.baseline, audited, options));
-  }
-  const sorted = applyIgnores(found, ignores, new Date().toISOString().slice(0, 10));
-  tellIgnores(sorted, log, context.summary);
-  const kept = new Set<Scanned>(sorted.kept);
-  const findings = found.filter((finding) => kept.has(finding));
-
-  const unrated = inputs['unknown-counts-as'];
-  const verdict = judgeScan(
-    findings.map((finding) => (finding.severity === 'unknown' ? { ...finding, severity: unrated } : finding)),
-    {
-      limits: {
-        vulnerability: parseLimits(inputs.limits, 'limits'),
-        misconfiguration: {},
-        secret: {},
-        licence: {},
-      },
-      ignoreUnfixed: inputs['ignore-unfixed'],
-      onlyNew: inputs.baseline !== undefined && !inputs['count-known'],
-    },
-  );
-  const unknown = findings.filter(({ severity }) => severity === 'unknown').length;
-  const message =
-    unknown === 0 || unrated === 'unknown'
-      ? verdict.message
-      : `${verdict.message} Rated by no advisory and counted as ${unrated}: ${unknown}.`;
-  const changes = changesOf(findings);
-  summarize(context, audited, findings, changes);
-  await publishFindings(openReporting(context, inputs['github-token']), context, {
+  const audited = await auditAll(files, options);
+  const found = identify(audited.flatMap(({ findings }) => findings));
+  const { findings, verdict, outputs, ...outcome } = await concludeScan(inputs, context, {
     purpose: 'dependency-scan',
     title: 'Dependency scan',
-    findings,
-    verdict: { passed: verdict.passed, message },
-    ...(inputs.sarif
-      ? {
-          sarif: {
-            tool: 'dependency-scan',
-            targets: audited.map(({ file }) => ({ kind: 'lock-file', name: file.path, version: null })),
-          },
-        }
-      : {}),
+    class: 'vulnerability',
+    found:
+      inputs.baseline === undefined
+        ? found
+        : compare(found, await knownBefore(inputs.baseline, audited, options)),
+    ignores,
+    unrated: inputs['unknown-counts-as'],
+    ignoreUnfixed: inputs['ignore-unfixed'],
+    targets: audited.map(({ file }) => ({ kind: 'lock-file', name: file.path, version: null })),
+    done: audited.length === 1 ? '1 lock file audited' : `${audited.length} lock files audited`,
+    remedy:
+      'Update what has a fixed version; for what cannot be mended now, write an ignore entry with a last day and a reason.',
+    summarize: (kept) => summarize(context, audited, kept),
   });
-
+  const fixes = changesOf(findings);
   return {
-    result: verdict.passed ? 'succeeded' : 'failed',
-    reasonCode: verdict.passed ? 'ok' : 'findings_over_limit',
-    message: `${audited.length === 1 ? '1 lock file' : `${audited.length} lock files`} audited; ${describeCounts(verdict.counts)} counted. ${message}`,
-    remedy: verdict.passed
-      ? undefined
-      : 'Update what has a fixed version; for what cannot be mended now, write an ignore entry with a last day and a reason.',
-    outputs: {
-      passed: verdict.passed,
-      counts: JSON.stringify(verdict.counts),
-      findings: findings.length,
-      new: inputs.baseline === undefined ? undefined : findings.filter(({ known }) => known === false).length,
-      fixes: JSON.stringify(changes),
-    },
+    ...outcome,
+    outputs: { ...outputs, fixes: JSON.stringify(fixes) },
     report: {
       verdict,
       lockFiles: audited.map(({ file, packages, unaudited }) => ({ ...file, packages, unaudited })),
-      fixes: changes,
+      fixes,
       findings,
     },
   };

@@ -1,4 +1,4 @@
-import type { InputSpecs, Problem } from '@deploy-actions/action-kit';
+import type { InputSpecs, OutputSpecs, Problem } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
 import { parseLimits } from '@deploy-actions/findings';
 
@@ -60,3 +60,13 @@ export function checkLimits(input: string, text: string | undefined): Problem[] 
     return [{ input, value: text, message: `is not allowed. ${thrown.remedy ?? thrown.message}` }];
   }
 }
+
+/** The outputs of a scan that has a verdict. */
+export const verdictOutputs = {
+  passed: {
+    description: '`true` when every limit was kept, `false` when not; empty when a scan could not run.',
+  },
+  counts: { description: 'JSON of what counted, by severity.' },
+  findings: { description: 'How many findings there are, ignored ones left out.' },
+  new: { description: 'How many of them the baseline does not have; empty without a baseline.' },
+} as const satisfies OutputSpecs;

@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, posix, relative, sep } from 'node:path';
-import { DeployError, isRecord, messageOf, orUndefinedIfMissing } from '@deploy-actions/core';
+import { readFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
+import { filesAt } from '../walk.ts';
 
 export const lockKinds = ['requirements', 'poetry', 'uv', 'pyproject', 'npm', 'pnpm', 'yarn'] as const;
 export type LockKind = (typeof lockKinds)[number];
@@ -42,9 +43,6 @@ function kindOf(name: string): LockKind | undefined {
   return /^requirements.*\.txt$/i.test(name) ? 'requirements' : kinds[name];
 }
 
-/** Installed packages and virtual environments have lock files of others. */
-const passedOver = new Set(['node_modules', 'site-packages', '__pycache__', 'venv', 'bower_components']);
-
 /**
  * The lock files below `root`, or those at `paths` (files and folders, relative to it), sorted. A pyproject.toml counts where nothing locks
  * what it asks for. Hidden folders and what is installed are passed over unless they are named. Throws `not_found` for a path that is
@@ -52,21 +50,13 @@ const passedOver = new Set(['node_modules', 'site-packages', '__pycache__', 'ven
  */
 export async function findLockFiles(root: string, paths: readonly string[] = ['.']): Promise<LockFile[]> {
   const found = new Map<string, LockFile>();
-  for (const path of paths) {
-    const there = await orUndefinedIfMissing(stat(join(root, path)));
-    if (there === undefined) {
-      throw new DeployError('not_found', `${path} does not exist.`, { remedy: 'Correct `paths`.' });
-    }
-    const files = there.isDirectory() ? await walk(join(root, path)) : [join(root, path)];
-    for (const file of files) {
-      const kind = kindOf(posix.basename(file));
-      const name = relative(root, file).split(sep).join('/');
-      if (kind !== undefined) found.set(name, { kind, path: name });
-      else if (!there.isDirectory()) {
-        throw new DeployError('invalid_input', `${path} is no lock file by its name.`, {
-          remedy: `Known are ${lockNames}.`,
-        });
-      }
+  for (const { path, named } of await filesAt(root, paths)) {
+    const kind = kindOf(posix.basename(path));
+    if (kind !== undefined) found.set(path, { kind, path });
+    else if (named) {
+      throw new DeployError('invalid_input', `${path} is no lock file by its name.`, {
+        remedy: `Known are ${lockNames}.`,
+      });
     }
   }
   const locked = [...found.values()].filter(
@@ -81,20 +71,7 @@ export async function findLockFiles(root: string, paths: readonly string[] = ['.
       remedy: `Known are ${lockNames}. Name the folders that have some in \`paths\`.`,
     });
   }
-  return kept.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-async function walk(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  if (entries.some(({ name }) => name === 'pyvenv.cfg')) return [];
-  const files: string[] = [];
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.isFile()) files.push(path);
-    else if (entry.isDirectory() && !entry.name.startsWith('.') && !passedOver.has(entry.name))
-      files.push(...(await walk(path)));
-  }
-  return files;
+  return kept;
 }
 
 /** By a lock beside it, or by that of the workspace that it is a member of. */
