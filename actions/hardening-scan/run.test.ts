@@ -53,6 +53,8 @@ const pod =
 describe('a scan of what is deployed', () => {
   it('passes what gives nothing away', async () => {
     await put('workspace/backend/Dockerfile', dockerfile);
+    await put('workspace/backend/dockerfile.ts', 'export {};');
+    await put('workspace/backend/Dockerfile.md', '# How it is built');
     await put('workspace/.github/workflows/a.yml', 'x: [');
     const { outcome } = await scan();
     expect(outcome).toMatchObject({

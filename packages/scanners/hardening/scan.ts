@@ -20,8 +20,11 @@ export interface Hardening {
   passed: { path: string; why: string }[];
 }
 
+/** `Dockerfile.prod` and `backend.dockerfile`, but neither code nor text about them. */
 const isDockerfile = (name: string) =>
-  /^(?:Docker|Container)file(?:\.[\w.-]+)?$|\.(?:docker|container)file$/i.test(name);
+  /^(?:Docker|Container|docker|container)file$|^(?:Docker|Container)file\.[\w.-]+$|\.(?:[Dd]ocker|[Cc]ontainer)file$/.test(
+    name,
+  ) && !/\.(?:[cm]?[jt]s|py|md|txt|dockerignore|j2|tmpl|tpl)$/.test(name);
 const isComposeName = (name: string) => /^(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$/.test(name);
 const isYaml = (name: string) => /\.ya?ml$/.test(name);
 
