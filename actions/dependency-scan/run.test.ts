@@ -5,7 +5,7 @@ import type { InputValues, Outcome } from '@deploy-actions/action-kit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AdvisoryService, startAdvisories } from '../../test/support/advisories.ts';
 import { createTestContext, type TestContext } from '../../test/support/context.ts';
-import { definition } from './definition.ts';
+import type { definition } from './definition.ts';
 import { run } from './run.ts';
 
 // npm is the real one, before an advisory service of our own. pip-audit, pnpm and yarn are stand-ins that write what the real ones were

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { InputValues, Outcome } from '@deploy-actions/action-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestContext, type TestContext } from '../../test/support/context.ts';
-import { definition } from './definition.ts';
+import type { definition } from './definition.ts';
 import { run } from './run.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;

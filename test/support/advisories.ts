@@ -42,11 +42,12 @@ const versions: Record<string, Record<string, Record<string, string>>> = {
 const ratings: Record<string, string> = { 'GHSA-8r7q-cvjq-x353': 'MODERATE' };
 
 function metadataOf(name: string, of: Record<string, Record<string, string>>): object {
-  const all = Object.entries(of).map(([version, dependencies]) => [
+  const all = Object.entries(of).map(([version, dependencies]): [string, unknown] => [
     version,
     { name, version, dependencies, dist: { tarball: 'http://127.0.0.1/none.tgz' } },
   ]);
-  return { name, 'dist-tags': { latest: Object.keys(of).at(-1) }, versions: Object.fromEntries(all) };
+  const listed: Record<string, unknown> = Object.fromEntries(all);
+  return { name, 'dist-tags': { latest: Object.keys(of).at(-1) }, versions: listed };
 }
 
 function answerTo(path: string, body: string): object | undefined {

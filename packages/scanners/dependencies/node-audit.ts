@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { DeployError, isRecord, lastLines, messageOf, runProcess } from '@deploy-actions/core';
 import { severityOf } from '@deploy-actions/findings';
 import { withProgress } from '../progress.ts';
-import { type Advisory, sortedIds } from './advisory.ts';
+import { type Advisory, compareVersions, sortedIds } from './advisory.ts';
 import type { LockFile } from './lock-files.ts';
 import { type NodeLock, type NodeTool, readNodeLock } from './node-locks.ts';
 import { type Audit, auditFailed, type AuditOptions } from './port.ts';
@@ -126,10 +126,16 @@ function idsOf(fields: Fields, number: unknown): string[] {
   return ids.length > 0 ? ids : [`npm-${String(number)}`];
 }
 
-/** The upper end of a range such as `>=3.7.0 <4.17.19`: the version that is not affected any more. Null for ranges that have none. */
-function endOf(range: string): string | null {
-  const ends = range.split('||').map((part) => /<\s*(\d[^\s,]*)\s*$/.exec(part.trim())?.[1]);
-  return ends.at(-1) ?? null;
+/**
+ * The upper end of the part of a range such as `>=3.7.0 <4.17.19` that a version lies below: the first that is not affected any more. Null
+ * for a range without one.
+ */
+function endOf(range: string, version: string | null): string | null {
+  const ends = range.split('||').flatMap((part) => /<\s*(\d[^\s,]*)\s*$/.exec(part.trim())?.[1] ?? []);
+  return (
+    ends.toSorted(compareVersions).find((end) => version === null || compareVersions(end, version) > 0) ??
+    null
+  );
 }
 
 function countOf(metadata: Fields): number | null {
@@ -162,7 +168,7 @@ function readNpm(text: string, lock: NodeLock, code: number | null): ReturnType<
       link: textOf(advisory, 'url') || null,
       package: name,
       version,
-      fixedVersion: endOf(textOf(advisory, 'range')),
+      fixedVersion: endOf(textOf(advisory, 'range'), version),
       fixable,
       direct: typeof isDirect === 'boolean' ? isDirect : null,
       fix: sentence,
@@ -299,7 +305,7 @@ function readYarn(text: string, lock: NodeLock, code: number | null): ReturnType
     const versions = Array.isArray(fields['Tree Versions']) ? fields['Tree Versions'].map(String) : [];
     const through = Array.isArray(fields['Dependents']) ? fields['Dependents'].map(String) : [];
     if (name === '' || versions.length === 0) throw new Error('an advisory of its answer says no package');
-    const fixedVersion = endOf(textOf(fields, 'Vulnerable Versions'));
+    const fixedVersion = endOf(textOf(fields, 'Vulnerable Versions'), versions[0] ?? null);
     const direct = through.some((each) => each.includes('@workspace:'));
     const ways = direct ? '' : `; it comes with ${through.slice(0, 5).join(', ')}`;
     return versions.map((version) => ({

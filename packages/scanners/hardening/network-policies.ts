@@ -89,7 +89,8 @@ function allowsDns(rule: YamlNode): boolean {
     const end = Number(textOf(port, 'endPort') ?? said);
     const protocol = textOf(port, 'protocol') ?? 'TCP';
     return (
-      protocol === 'UDP' && (said === undefined || /^dns/.test(said) || (Number(said) <= 53 && 53 <= end))
+      protocol === 'UDP' &&
+      (said === undefined || said.startsWith('dns') || (Number(said) <= 53 && 53 <= end))
     );
   });
 }
