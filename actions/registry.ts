@@ -30,6 +30,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./deploy/definition.ts'),
     () => import('./deploy/run.ts'),
   ),
+  'trivy-scan': actionModule(
+    () => import('./trivy-scan/definition.ts'),
+    () => import('./trivy-scan/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),

@@ -36,12 +36,12 @@ if [ -n "$download" ]; then
   printf '{"Version":2,"UpdatedAt":"%s"}' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" > "$CACHE/db/metadata.json"
   exit 0
 fi
-case "$*" in
-*clean*) cp "$RECORDED/clean.json" "$output" ;;
-*" fs "*|fs*) cp "$RECORDED/fs.json" "$output" ;;
-*cut*) head -c 500 "$RECORDED/fs.json" > "$output" ;;
-*nothing*) ;;
-*missing*)
+case " $* " in
+*/clean:*) cp "$RECORDED/clean.json" "$output" ;;
+" fs "*) cp "$RECORDED/fs.json" "$output" ;;
+*' cut '*) head -c 500 "$RECORDED/fs.json" > "$output" ;;
+*' nothing '*) ;;
+*' missing '*)
   echo '2026-01-01T00:00:00Z	FATAL	Fatal error	run error: image scan error: scan error: unable to find the specified image "missing"' >&2
   exit 1 ;;
 *) cp "$RECORDED/image.json" "$output" ;;

@@ -18,4 +18,5 @@ export const sectionDescriptions: Record<string, string> = {
   probe: 'Requests at a constant rate during a release, to prove that none was lost.',
   router: 'What decides which version gets the traffic.',
   'router.nginx': 'Router `nginx`: its upstream file and how nginx is run.',
+  scan: 'What is scanned, with what, and how much may be found.',
 };

@@ -68,8 +68,6 @@ export interface DatabaseOptions extends TrivyOptions {
   pauses?: readonly number[];
 }
 
-const base = ['--quiet', '--no-progress'];
-
 /**
  * Makes sure of a vulnerability database, once for all targets. When it cannot be downloaded, a cached copy that is young enough stands
  * in, and the caller says so. Throws `scan_failed` when there is none.
@@ -144,20 +142,30 @@ async function databaseAge(cache: string): Promise<number | null | undefined> {
 
 function trivy(options: TrivyOptions, args: string[], timeout: number) {
   return runProcess({
-    command: [options.program, ...args, '--cache-dir', options.cache, ...base],
+    // A trivy.yaml of the folder is not read: whoever writes the code that is scanned could switch off the scan with it.
+    command: [options.program, ...args, '--cache-dir', options.cache, '--config', '/dev/null', '--quiet'],
     cwd: options.directory,
-    env: options.environment,
+    env: withoutSettings(options.environment),
     signal: options.signal,
     timeout,
   });
 }
 
-/** `2026-01-01T… FATAL Fatal error run error: …: no such file`: the last line says why. */
-function causeOf(stderr: string): string {
-  const [last = ''] = lastLines(stderr, 1);
-  return (
-    last.replace(/^\S+\s+(?:FATAL|ERROR)\s+(?:Fatal error\s+)?/, '').trim() || 'Trivy ended without a word'
+/** Who Trivy logs in as. Other variables are settings that it would take beside its options, whatever step they were meant for. */
+const credentials = ['TRIVY_USERNAME', 'TRIVY_PASSWORD', 'TRIVY_REGISTRY_TOKEN'];
+
+function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !name.startsWith('TRIVY_') || credentials.includes(name)),
   );
+}
+
+/** `2026-01-01T… FATAL Fatal error run error: …: no such file`: that line, and what follows it, say why. */
+function causeOf(stderr: string): string {
+  const lines = stderr.trim().split('\n');
+  const fatal = lines.findLastIndex((line) => /\sFATAL\s/.test(line));
+  const said = (fatal < 0 ? lines.slice(-1) : lines.slice(fatal)).map((line) => line.trim()).join(' ');
+  return said.replace(/^\S+\s+FATAL\s+(?:Fatal error\s+)?/, '') || 'Trivy ended without a word';
 }
 
 /**
@@ -171,7 +179,7 @@ export async function scanTarget(scanned: ScanTarget, report: string, options: T
     const ignore = join(work, 'ignore-nothing');
     await writeFile(ignore, '');
     const command = [
-      ...commandOf(scanned, options.scanners),
+      ...commandOf(scanned, options),
       '--format',
       'json',
       '--output',
@@ -180,10 +188,8 @@ export async function scanTarget(scanned: ScanTarget, report: string, options: T
       '0',
       '--ignorefile',
       ignore,
-      '--skip-db-update',
       '--timeout',
       `${Math.ceil(options.timeout / 1_000)}s`,
-      ...options.vex.flatMap((file) => ['--vex', file]),
     ];
     const { code, stderr } = await withProgress(
       options.log,
@@ -212,8 +218,11 @@ function failed({ kind, what }: ScanTarget, why: string, details: string[]): Dep
   });
 }
 
-function commandOf({ kind, what }: ScanTarget, scanners: readonly Scanner[]): string[] {
-  const wanted = ['--scanners', scanners.join(',')];
+/** The database is had once, before; the checks are those that this version of Trivy has in it, so that the same files give the same findings. */
+function commandOf({ kind, what }: ScanTarget, { scanners, vex }: TrivyOptions): string[] {
+  const checks = '--skip-check-update';
+  const database = ['--skip-db-update', ...vex.flatMap((file) => ['--vex', file])];
+  const wanted = ['--scanners', scanners.join(','), checks, ...database];
   switch (kind) {
     case 'image':
       return ['image', ...wanted, what];
@@ -224,9 +233,9 @@ function commandOf({ kind, what }: ScanTarget, scanners: readonly Scanner[]): st
     case 'repo':
       return ['repo', ...wanted, what];
     case 'config':
-      return ['config', what];
+      return ['config', checks, what];
     case 'sbom':
-      return ['sbom', what];
+      return ['sbom', ...database, what];
   }
 }
 

@@ -48,7 +48,7 @@ func write(cache string, updated time.Time) error {
 	if err := json.NewDecoder(os.Stdin).Decode(&content); err != nil {
 		return err
 	}
-	folder := db.Dir(cache)
+	folder := filepath.Join(cache, "db")
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func write(cache string, updated time.Time) error {
 	return metadata.NewClient(folder).Update(metadata.Metadata{
 		Version:      db.SchemaVersion,
 		UpdatedAt:    updated,
-		DownloadedAt: time.Now(),
+		DownloadedAt: updated,
 		NextUpdate:   updated.Add(24 * time.Hour),
 	})
 }
