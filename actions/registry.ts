@@ -42,4 +42,12 @@ export const actions: Record<string, ActionModule> = {
     () => import('./releases/definition.ts'),
     () => import('./releases/run.ts'),
   ),
+  'dependency-scan': actionModule(
+    () => import('./dependency-scan/definition.ts'),
+    () => import('./dependency-scan/run.ts'),
+  ),
+  'hardening-scan': actionModule(
+    () => import('./hardening-scan/definition.ts'),
+    () => import('./hardening-scan/run.ts'),
+  ),
 };

@@ -1,7 +1,7 @@
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
-import { DeployError, formatDuration, orUndefinedIfMissing } from '@deploy-actions/core';
+import { formatDuration } from '@deploy-actions/core';
 import {
   compare,
   describeCounts,
@@ -16,13 +16,13 @@ import { openReporting, publishFindings } from '@deploy-actions/publish';
 import {
   applyIgnores,
   type Database,
-  type Ignore,
   judgeScan,
-  parseIgnoreLines,
-  parseIgnoreYaml,
+  orNoVerdict,
   parseScanTarget,
   prepareDatabase,
+  readIgnoreFile,
   refuseTampered,
+  refuseUndated,
   releaseHosts,
   type Scan,
   type Scanned,
@@ -30,14 +30,15 @@ import {
   type ScanTarget,
   scanTarget,
   type ScanVerdict,
+  tellIgnores,
   trivyArchive,
   type TrivyOptions,
   trivyVersion,
   versionOf,
   writeBill,
 } from '@deploy-actions/scanners';
-import { installTool } from '@deploy-actions/tools';
-import type { definition } from './definition.ts';
+import { findProgram, installTool } from '@deploy-actions/tools';
+import { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -55,15 +56,12 @@ interface Result {
 async function findTrivy(inputs: Inputs, context: Context): Promise<string> {
   const { environment, log, signal } = context;
   if (inputs['trivy-version'] === undefined) {
-    for (const folder of (environment['PATH'] ?? '').split(delimiter)) {
-      const program = join(folder, 'trivy');
-      const there = folder === '' ? undefined : await orUndefinedIfMissing(stat(program));
-      if (there?.isFile() === true && (there.mode & 0o111) !== 0) {
-        const version = await versionOf(program, { environment, signal });
-        refuseTampered(version, program);
-        log.info(`Trivy ${version} is on PATH: ${program}.`);
-        return program;
-      }
+    const program = await findProgram('trivy', environment);
+    if (program !== undefined) {
+      const version = await versionOf(program, { environment, signal });
+      refuseTampered(version, program);
+      log.info(`Trivy ${version} is on PATH: ${program}.`);
+      return program;
     }
   }
   const machine = `${process.platform}-${process.arch}`;
@@ -77,24 +75,6 @@ async function findTrivy(inputs: Inputs, context: Context): Promise<string> {
     { name: 'trivy', version, urls: [url], sha256, redirects: releaseHosts },
     { cache: join(context.facts.temp, 'deploy-actions', 'tools'), log, signal, environment },
   );
-}
-
-async function readIgnores(inputs: Inputs, workspace: string): Promise<Ignore[]> {
-  const given = inputs['ignore-file'];
-  const candidates =
-    given === undefined
-      ? ['.trivyignore.yaml', '.trivyignore'].map((name) => join(workspace, name))
-      : [given];
-  for (const file of candidates) {
-    const text = await orUndefinedIfMissing(readFile(file, 'utf8'));
-    if (text === undefined) continue;
-    const name = file.startsWith(`${workspace}/`) ? file.slice(workspace.length + 1) : file;
-    return /\.ya?ml$/.test(file) ? parseIgnoreYaml(text, name) : parseIgnoreLines(text, name);
-  }
-  if (given === undefined) return [];
-  throw new DeployError('not_found', `The ignore file ${given} does not exist.`, {
-    remedy: 'Correct `ignore-file`.',
-  });
 }
 
 function parsed(list: readonly string[]): ScanTarget[] {
@@ -220,75 +200,18 @@ function summarize(
   ]);
 }
 
-function tellIgnores(context: Context, sorted: ReturnType<typeof applyIgnores>): void {
-  const lines = [
-    ...sorted.ignored.map(
-      ({ finding, by }) =>
-        `ignored: ${finding.rule.id} in ${finding.subject?.name ?? finding.target.name} (${by.where}${by.until === null ? '' : `, to ${by.until}`}) ${by.statement}`,
-    ),
-    ...sorted.expired.map(
-      ({ id, until, where }) => `expired: ${id} was ignored to ${until ?? ''} (${where}) and counts again`,
-    ),
-    ...sorted.unused.map(({ id, where }) => `unused: ${id} (${where}) is not found and can go`),
-  ];
-  for (const { id, until, where } of sorted.expired)
-    context.log.warning(`${where}: ${id} was ignored to ${until ?? ''}; it counts again.`);
-  if (lines.length > 0) context.summary.details('Ignore file', lines.join('\n'));
-}
-
-function refuseUndated(inputs: Inputs, ignores: readonly Ignore[], context: Context): void {
-  const undated = ignores.filter(({ until }) => until === null);
-  if (undated.length === 0) return;
-  const text = `Ignore entries without a last day: ${undated.map(({ id, where }) => `${id} (${where})`).join(', ')}.`;
-  if (inputs['ignore-without-date'] === 'fail') {
-    throw new DeployError('invalid_config', text, {
-      remedy: 'Give each the day on which it is looked at again: `exp:2030-01-31`, or `expired_at` in YAML.',
-    });
-  }
-  context.log.warning(text);
-}
-
-/** No verdict: neither passed nor findings. */
-function unable(thrown: DeployError): Outcome<Outputs> {
-  return {
-    result: 'error',
-    reasonCode: thrown.reasonCode,
-    message: `There is no verdict. ${thrown.message}`,
-    remedy: thrown.remedy,
-    outputs: {
-      passed: undefined,
-      counts: undefined,
-      findings: undefined,
-      new: undefined,
-      reports: undefined,
-      sboms: undefined,
-    },
-    report: { details: thrown.details },
-  };
-}
-
-const noVerdict = [
-  'scan_failed',
-  'tool_rejected',
-  'unreachable',
-  'not_found',
-  'timeout',
-  'permission_denied',
-];
-
-export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
-  try {
-    return await scanAndJudge(inputs, context);
-  } catch (thrown) {
-    if (thrown instanceof DeployError && noVerdict.includes(thrown.reasonCode)) return unable(thrown);
-    throw thrown;
-  }
+export function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
+  return orNoVerdict(definition.outputs, () => scanAndJudge(inputs, context));
 }
 
 async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { facts, log, signal, environment } = context;
-  const ignores = await readIgnores(inputs, facts.workspace);
-  refuseUndated(inputs, ignores, context);
+  const ignores = await readIgnoreFile(
+    inputs['ignore-file'],
+    ['.trivyignore.yaml', '.trivyignore'],
+    facts.workspace,
+  );
+  refuseUndated(ignores, inputs['ignore-without-date'], log);
   const own = join(facts.temp, 'deploy-actions', 'trivy');
   const folder = inputs['output-directory'] ?? join(own, 'reports');
   await mkdir(folder, { recursive: true });
@@ -323,7 +246,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     ignores,
     new Date().toISOString().slice(0, 10),
   );
-  tellIgnores(context, sorted);
+  tellIgnores(sorted, log, context.summary);
   const kept = new Set<Scanned>(sorted.kept);
   for (const result of results) result.findings = result.findings.filter((finding) => kept.has(finding));
   const findings = results.flatMap((result) => result.findings);

@@ -159,7 +159,7 @@ export function applyIgnores(
 }
 
 function names(ignore: Ignore, finding: Scanned): boolean {
-  if (ignore.id !== finding.rule.id) return false;
+  if (ignore.id !== finding.rule.id && finding.aliases?.includes(ignore.id) !== true) return false;
   if (ignore.class !== null && ignore.class !== finding.class) return false;
   if (ignore.purls.length > 0 && !ignore.purls.some((purl) => isPurlOf(purl, finding.purl))) return false;
   if (ignore.paths.length === 0) return true;

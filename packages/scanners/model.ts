@@ -9,6 +9,8 @@ export interface Scanned extends Draft {
   class: FindingClass;
   /** Package URL of the subject, where the scanner gives one: an entry of an ignore file may name it. */
   purl: string | null;
+  /** Other names of the rule, which an ignore file may use too. */
+  aliases?: readonly string[];
   /** Whether a version exists that ends it; always true for what is not about a package. */
   fixable: boolean;
 }

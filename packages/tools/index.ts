@@ -1,1 +1,3 @@
 export * from './install.ts';
+export * from './on-path.ts';
+export * from './python-tool.ts';

@@ -9,6 +9,8 @@ export const sectionDescriptions: Record<string, string> = {
   canary: 'How a canary is given more and more of the traffic.',
   checks: 'The checks that a commit has to pass before anything is touched.',
   database: 'The database and how its migrations are checked and applied.',
+  dependencies: 'What the lock files install, and how many vulnerabilities may be in it.',
+  hardening: 'The Dockerfiles, Compose files and manifests that are read, and how much they may give away.',
   health: 'What says that the application is healthy.',
   kubernetes: 'Platform `kubernetes`: which container of the pods is released, and how it is checked.',
   'linux-host': 'Platform `linux-host`: what a release is on a Linux host, and how it is run.',

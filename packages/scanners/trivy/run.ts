@@ -13,6 +13,7 @@ import {
 } from '@deploy-actions/core';
 import type { Target } from '@deploy-actions/findings';
 import type { Scan } from '../model.ts';
+import { withProgress } from '../progress.ts';
 import { readTrivyReport } from './report.ts';
 
 /** What Trivy can look at. */
@@ -173,36 +174,28 @@ function causeOf(stderr: string): string {
  * that did not come to its end.
  */
 export async function scanTarget(scanned: ScanTarget, report: string, options: TrivyOptions): Promise<Scan> {
-  const started = performance.now();
-  const progress = setInterval(
-    () =>
-      options.log.progress({
-        what: `scanning ${scanned.what}`,
-        elapsed: performance.now() - started,
-        remaining: options.timeout - (performance.now() - started),
-      }),
-    1_000,
-  );
   const work = await mkdtemp(`${report}.`);
   try {
     const ignore = join(work, 'ignore-nothing');
     await writeFile(ignore, '');
-    const { code, stderr } = await trivy(
-      options,
-      [
-        ...commandOf(scanned, options),
-        '--format',
-        'json',
-        '--output',
-        report,
-        '--exit-code',
-        '0',
-        '--ignorefile',
-        ignore,
-        '--timeout',
-        `${Math.ceil(options.timeout / 1_000)}s`,
-      ],
-      options.timeout + 5_000,
+    const command = [
+      ...commandOf(scanned, options),
+      '--format',
+      'json',
+      '--output',
+      report,
+      '--exit-code',
+      '0',
+      '--ignorefile',
+      ignore,
+      '--timeout',
+      `${Math.ceil(options.timeout / 1_000)}s`,
+    ];
+    const { code, stderr } = await withProgress(
+      options.log,
+      `scanning ${scanned.what}`,
+      options.timeout,
+      () => trivy(options, command, options.timeout + 5_000),
     );
     if (code !== 0) throw failed(scanned, causeOf(stderr), lastLines(stderr, 10));
     const text = await orUndefinedIfMissing(readFile(report, 'utf8'));
@@ -213,7 +206,6 @@ export async function scanTarget(scanned: ScanTarget, report: string, options: T
       throw failed(scanned, thrown.message, thrown.details);
     throw thrown;
   } finally {
-    clearInterval(progress);
     await rm(work, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,158 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { InputValues, Outcome } from '@deploy-actions/action-kit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTestContext, type TestContext } from '../../test/support/context.ts';
+import type { definition } from './definition.ts';
+import { run } from './run.ts';
+
+type Inputs = InputValues<(typeof definition)['inputs']>;
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hardening-scan-'));
+  await mkdir(join(folder, 'base'));
+  await mkdir(join(folder, 'workspace'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function put(file: string, text: string): Promise<void> {
+  await mkdir(dirname(join(folder, file)), { recursive: true });
+  await writeFile(join(folder, file), text);
+}
+
+async function scan(
+  changes: Partial<Inputs> = {},
+): Promise<{ outcome: Outcome; test: TestContext; text: string }> {
+  const test = createTestContext();
+  Object.assign(test.context.facts, { workspace: join(folder, 'workspace'), temp: folder });
+  const outcome = await run(
+    {
+      paths: ['.'],
+      baseline: undefined,
+      'count-known': false,
+      limits: 'critical: 0, high: 5',
+      'ignore-file': undefined,
+      'ignore-without-date': 'warn',
+      sarif: true,
+      'github-token': undefined,
+      ...changes,
+    },
+    test.context,
+  );
+  return { outcome, test, text: test.context.summary.text() };
+}
+
+const dockerfile = 'FROM python:3.13-slim\nUSER app\nHEALTHCHECK NONE\n';
+const compose =
+  'services:\n  ci:\n    image: docker:28\n    volumes: [/var/run/docker.sock:/var/run/docker.sock]\n';
+const pod =
+  'apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec:\n  containers:\n    - { name: a, image: a:1, securityContext: { privileged: true } }\n';
+
+describe('a scan of what is deployed', () => {
+  it('passes what gives nothing away', async () => {
+    await put('workspace/backend/Dockerfile', dockerfile);
+    await put('workspace/backend/dockerfile.ts', 'export {};');
+    await put('workspace/backend/Dockerfile.md', '# How it is built');
+    await put('workspace/.github/workflows/a.yml', 'x: [');
+    const { outcome } = await scan();
+    expect(outcome).toMatchObject({
+      result: 'succeeded',
+      reasonCode: 'ok',
+      outputs: { passed: true, findings: 0 },
+    });
+    expect(outcome.message).toContain('1 file scanned');
+  });
+
+  it('says where what is wrong stands, and which benchmark says so', async () => {
+    await put('workspace/docker-compose.yml', compose);
+    await put('workspace/k8s/pod.yaml', `# comment\n---\n${pod}`);
+    const { outcome, text } = await scan();
+    expect(outcome).toMatchObject({ result: 'failed', reasonCode: 'findings_over_limit' });
+    expect(outcome.report['findings']).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          rule: expect.objectContaining({
+            id: 'docker-socket',
+            tags: expect.arrayContaining(['CIS-Docker-5.32']),
+          }),
+          location: { file: 'docker-compose.yml', startLine: 4, endLine: 4 },
+        }),
+        expect.objectContaining({
+          rule: expect.objectContaining({ id: 'privileged' }),
+          severity: 'critical',
+          location: { file: 'k8s/pod.yaml', startLine: 8, endLine: 8 },
+        }),
+      ]),
+    );
+    expect(text).toContain('Kubernetes');
+  });
+
+  it('takes the NetworkPolicies of other files', async () => {
+    await put('workspace/pod.yaml', pod);
+    const ids = ({ report }: Outcome) =>
+      (report['findings'] as { rule: { id: string } }[]).map(({ rule }) => rule.id);
+    expect(ids((await scan()).outcome)).toContain('network-policy-missing');
+    await put(
+      'workspace/net/policy.yaml',
+      'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: { name: a }\nspec: { podSelector: {} }\n',
+    );
+    expect(ids((await scan()).outcome)).not.toContain('network-policy-missing');
+  });
+
+  it('counts only what the base branch does not have', async () => {
+    await put('workspace/docker-compose.yml', `# a line more\n${compose}`);
+    await put('base/docker-compose.yml', compose);
+    expect((await scan({ baseline: join(folder, 'base') })).outcome).toMatchObject({
+      result: 'succeeded',
+      outputs: { new: 0 },
+    });
+    await rm(join(folder, 'base', 'docker-compose.yml'));
+    const paths = ['docker-compose.yml'];
+    expect((await scan({ baseline: join(folder, 'base'), paths })).outcome.result).toBe('failed');
+    expect((await scan({ baseline: join(folder, 'missing') })).outcome.result).toBe('error');
+  });
+
+  it('takes out what an ignore file names', async () => {
+    await put('workspace/docker-compose.yml', compose);
+    await put('workspace/.hardeningignore', '# the build server\ndocker-socket exp:2999-12-31\n');
+    const { outcome, text } = await scan();
+    expect(outcome.result).toBe('succeeded');
+    expect(text).toContain('the build server');
+  });
+
+  it('says which templates were not scanned', async () => {
+    await put('workspace/Dockerfile', dockerfile);
+    await put('workspace/chart/Chart.yaml', 'apiVersion: v2\nname: a\n');
+    await put('workspace/chart/templates/pod.yaml', pod);
+    await put('workspace/k8s/pod.yaml', 'apiVersion: v1\nkind: Pod\nspec: {{ toYaml .spec }}\n');
+    const { outcome, test, text } = await scan();
+    expect(outcome.message).toContain('1 file scanned, 2 not');
+    expect(test.lines.join('\n')).toContain(
+      'chart/templates/pod.yaml was not scanned: it is a template of a Helm chart',
+    );
+    expect(text).toContain('k8s/pod.yaml: it is a template');
+  });
+});
+
+describe('a scan without a verdict is an error', () => {
+  it.each([
+    [
+      'a manifest that is no YAML',
+      'pod.yaml',
+      'apiVersion: v1\nkind: Pod\nspec: [\n',
+      /pod.yaml cannot be read: line \d/,
+    ],
+    ['a Compose file that is none', 'compose.yaml', 'services: [', /compose.yaml cannot be read/],
+    ['a Dockerfile without FROM', 'Dockerfile', 'RUN true\n', /no FROM/],
+    ['nothing to scan', 'readme.yml', 'a: 1\n', /nothing to scan/],
+  ])('%s', async (_what, file, text, why) => {
+    await put(`workspace/${file}`, text);
+    expect((await scan()).outcome).toMatchObject({
+      result: 'error',
+      message: expect.stringMatching(why),
+      outputs: { passed: undefined },
+    });
+  });
+});
