@@ -30,6 +30,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./deploy/definition.ts'),
     () => import('./deploy/run.ts'),
   ),
+  diagnose: actionModule(
+    () => import('./diagnose/definition.ts'),
+    () => import('./diagnose/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),
