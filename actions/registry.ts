@@ -34,6 +34,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./diagnose/definition.ts'),
     () => import('./diagnose/run.ts'),
   ),
+  'restart-app': actionModule(
+    () => import('./restart-app/definition.ts'),
+    () => import('./restart-app/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),

@@ -1,7 +1,14 @@
-import { formatDuration } from '@deploy-actions/core';
+import { formatDuration, nearest } from '@deploy-actions/core';
 import { hasLabels, type LabelSelector } from '@deploy-actions/kubernetes';
 import { type Cause, rank, type Rule } from './causes.ts';
-import { type EventGroup, type Facts, isLeaving, isPodReady, statusesOf } from './facts.ts';
+import {
+  type EventGroup,
+  type Facts,
+  isLeaving,
+  isPodReady,
+  type KindedWorkload,
+  statusesOf,
+} from './facts.ts';
 import { parseQuantity, type RunPod, type VolumeClaim } from './objects.ts';
 import { type PodProblem, podProblems } from './pod-states.ts';
 
@@ -297,6 +304,14 @@ function labelText(labels: Record<string, string> | undefined): string {
   return text === '' ? 'no labels' : text;
 }
 
+/** The workloads that may have been meant: the one whose labels are written most like the selector first. */
+function likest(selector: Record<string, string>, workloads: readonly KindedWorkload[]): KindedWorkload[] {
+  const textOf = ({ spec }: KindedWorkload) => labelText(spec.template.metadata?.labels);
+  const like = nearest(labelText(selector), workloads.map(textOf));
+  const isLike = (workload: KindedWorkload) => Number(textOf(workload) === like);
+  return workloads.toSorted((a, b) => isLike(b) - isLike(a)).slice(0, 5);
+}
+
 const endpoints: Judgement = (facts) =>
   facts.services.flatMap((service): Cause[] => {
     const { name } = service.metadata;
@@ -310,12 +325,10 @@ const endpoints: Judgement = (facts) =>
           rule: 'selector-matches-nothing',
           severity: 'broken',
           title: `The selector of Service ${name} (${labelText(selector)}) matches no pod.`,
-          evidence: facts.workloads
-            .slice(0, 5)
-            .map(
-              ({ kind, metadata, spec }) =>
-                `${kind} ${metadata.name} has pods with ${labelText(spec.template.metadata?.labels)}`,
-            ),
+          evidence: likest(selector, facts.workloads).map(
+            ({ kind, metadata, spec }) =>
+              `${kind} ${metadata.name} has pods with ${labelText(spec.template.metadata?.labels)}`,
+          ),
           next: 'Make the selector of the Service and the labels of the pod template the same, letter by letter.',
         },
       ];

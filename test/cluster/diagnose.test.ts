@@ -166,7 +166,7 @@ describe('the cause comes first:', () => {
 
   it('a memory limit that is reached', async () => {
     const cause = await firstIs('out-of-memory', { workload: 'hungry' });
-    expect(cause.evidence.join()).toContain('8Mi');
+    expect(cause.evidence.join()).toContain('its limit is 32Mi');
   });
 
   it('a request that no node has room for', async () => {

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSummary, type InputValues, type Outcome } from '@deploy-actions/action-kit';
 import { loadAll } from 'js-yaml';
-import { definition as diagnoseDefinition } from '../../actions/diagnose/definition.ts';
+import type { definition as diagnoseDefinition } from '../../actions/diagnose/definition.ts';
 import { run as runDiagnose } from '../../actions/diagnose/run.ts';
+import type { definition as restartDefinition } from '../../actions/restart-app/definition.ts';
+import { run as runRestart } from '../../actions/restart-app/run.ts';
 import { createTestContext } from '../support/context.ts';
 import type { Account, PolicyRule } from './namespace.ts';
 
@@ -78,4 +80,31 @@ export function diagnoseWith(account: Account, own: Partial<DiagnoseInputs>): Pr
     ...own,
   };
   return runWith(runDiagnose, inputs);
+}
+
+type RestartInputs = InputValues<(typeof restartDefinition)['inputs']>;
+
+export function restartWith(
+  account: Account,
+  own: Partial<RestartInputs>,
+  signal?: AbortSignal,
+): Promise<Said> {
+  const inputs: RestartInputs = {
+    service: undefined,
+    workload: undefined,
+    environment: undefined,
+    app: undefined,
+    namespace: undefined,
+    kubeconfig: account.kubeconfig,
+    context: undefined,
+    strategy: 'rollout',
+    reason: 'a test',
+    timeout: 90_000,
+    'health-url': undefined,
+    'health-timeout': 20_000,
+    'lock-timeout': 0,
+    'dry-run': false,
+    ...own,
+  };
+  return runWith(runRestart, inputs, signal);
 }
