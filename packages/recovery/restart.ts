@@ -238,9 +238,10 @@ export async function restart(
   const view = watch(plan, workload, options, deadline);
   try {
     if (plan.way === 'evict') return await evictEach(plan, view, options, deadline);
+    let generation = workload.metadata.generation ?? 0;
     if (!plan.resumed) {
       const at = new Date(options.client.now() ?? Date.now()).toISOString();
-      await write(
+      const written = await write(
         plan,
         options,
         {
@@ -249,10 +250,15 @@ export async function restart(
         },
         ({ spec }) => spec.template.metadata?.annotations?.[restartedAt] === at,
       );
+      generation = written.metadata.generation ?? generation;
     }
     if (plan.kind === 'statefulset') await releaseEach(plan, view, options);
     const what = `waiting until all pods of ${plan.name} are new and ready`;
-    const well = await view.until((seen) => isWell(plan.kind, seen.workload), what);
+    // What was seen before the write is of the pods that were there before it.
+    const well = await view.until(
+      ({ workload: seen }) => (seen.metadata.generation ?? 0) >= generation && isWell(plan.kind, seen),
+      what,
+    );
     await putBack(plan, options, { template: false });
     return well;
   } finally {
