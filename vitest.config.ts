@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-// What needs packages of the system or minutes is in test/load, test/chaos and test/cluster: `npm run test:load` and so on.
+// What needs packages of the system or minutes is in test/load, test/chaos, test/cluster and test/platforms: `npm run test:load` and so on.
 export default defineConfig({
   test: {
     include: ['{actions,packages,scripts,test}/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/load/**', 'test/chaos/**', 'test/cluster/**'],
+    exclude: ['**/node_modules/**', 'test/load/**', 'test/chaos/**', 'test/cluster/**', 'test/platforms/**'],
     // Most of the time is spent waiting for processes, not computing.
     maxWorkers: 2,
     testTimeout: 30_000,

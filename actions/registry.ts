@@ -38,6 +38,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./restart-app/definition.ts'),
     () => import('./restart-app/run.ts'),
   ),
+  'trivy-scan': actionModule(
+    () => import('./trivy-scan/definition.ts'),
+    () => import('./trivy-scan/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),

@@ -9,4 +9,11 @@ describe('inputs of canary-analyze', () => {
       { input: 'metrics-url', value: 'file:///etc/passwd' },
     ]);
   });
+
+  it('need endpoints, unless a server is asked', () => {
+    const check = (inputs: Parameters<NonNullable<typeof definition.check>>[0]) => definition.check?.(inputs);
+    expect(check({ metrics: 'scrape' })).toMatchObject([{ input: 'metrics-url' }]);
+    const url = new URL('https://prometheus.example.com/');
+    expect(check({ metrics: 'prometheus', 'prometheus-url': url })).toEqual([]);
+  });
 });

@@ -1,11 +1,23 @@
-import { defineAction } from '@deploy-actions/action-kit';
-import { checkLimits, limitInputs } from '@deploy-actions/targets';
+import { defineAction, type Problem } from '@deploy-actions/action-kit';
+import { checkLimits, limitInputs, type LimitInputs } from '@deploy-actions/targets';
+
+/** There is no router here whose own figures could be taken. */
+function checkEndpoints(inputs: Partial<LimitInputs>): Problem[] {
+  if (inputs.metrics !== 'scrape' || inputs['metrics-url'] !== undefined) return [];
+  return [
+    {
+      input: 'metrics-url',
+      message:
+        'is missing: metrics `scrape` needs the endpoints, for example `metrics-url: http://127.0.0.1:9180/metrics`. With `metrics: prometheus` a server is asked.',
+    },
+  ];
+}
 
 export const definition = defineAction({
   name: 'canary-analyze',
   title: 'Canary analysis',
   description:
-    'One verdict over one window: whether the error rate and the response time of a version are within their limits. Reads Prometheus text endpoints itself; no server is needed.',
+    'One verdict over one window: whether the error rate and the response time of a version are within their limits. Reads Prometheus text endpoints itself, or asks a Prometheus server.',
   icon: 'bar-chart-2',
   color: 'purple',
   mutates: false,
@@ -14,9 +26,8 @@ export const definition = defineAction({
     ...limitInputs,
     'metrics-url': {
       ...limitInputs['metrics-url'],
-      required: true,
       description:
-        'Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`.',
+        'Metrics `scrape`: Prometheus text endpoints, comma-separated, of all that serve the version: `http(s)://…` or `unix:/path/to/socket:/metrics`.',
     },
     window: {
       kind: 'duration',
@@ -54,5 +65,5 @@ export const definition = defineAction({
     'response-time': { description: 'The response time in milliseconds, at the percentile asked for.' },
     requests: { description: 'How many requests were seen.' },
   },
-  check: (inputs) => checkLimits(inputs),
+  check: (inputs) => [...checkLimits(inputs), ...checkEndpoints(inputs)],
 });

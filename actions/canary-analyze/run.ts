@@ -1,6 +1,6 @@
 import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
 import { formatDuration } from '@deploy-actions/core';
-import { analysisOf, watchWindow } from '@deploy-actions/targets';
+import { analysisOf, checkMetrics, watchWindow } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -8,6 +8,7 @@ type Outputs = (typeof definition)['outputs'];
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const analysis = analysisOf(inputs, undefined, { slot: inputs.slot, version: inputs.version }, 1);
+  await checkMetrics(inputs, context.signal, context.log);
   const { decision, combined, elapsed } = await watchWindow(
     analysis,
     inputs.window,

@@ -1,6 +1,7 @@
 import type { Context, InputValues, Outcome } from '@deploy-actions/action-kit';
 import {
   analysisOf,
+  checkMetrics,
   heldBy,
   linuxHostRelease,
   openTarget,
@@ -20,6 +21,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   const windows: { weight: number; result: WindowResult }[] = [];
   // Refused before anything moves when there is nothing to judge by.
   analysisOf(inputs, target.ownMetrics, { slot: 'green', version: inputs.version }, inputs.weights.length);
+  await checkMetrics(inputs, context.signal, context.log);
   const outcome = await runDelivery(context, {
     target,
     inputs,

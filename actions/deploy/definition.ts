@@ -2,7 +2,10 @@ import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
   deliveryOutputs,
   githubInputs,
+  kubernetesReleaseInputs,
+  kubernetesTargetInputs,
   ledgerInputs,
+  limitInputs,
   linuxHostInputs,
   targetInputs,
 } from '@deploy-actions/targets';
@@ -36,6 +39,8 @@ export const definition = defineAction({
   inputs: {
     environment: targetInputs.environment,
     version: linuxHostInputs.version,
+    image: kubernetesReleaseInputs.image,
+    kubeconfig: kubernetesTargetInputs.kubeconfig,
     strategy: {
       kind: 'enum',
       values: ['blue-green', 'canary'],
@@ -89,6 +94,8 @@ export const definition = defineAction({
       description:
         'Signs what is sent to `webhook-url`: HMAC-SHA256 of the body, in the header `x-deploy-actions-signature-256`.',
     },
+    'prometheus-token': limitInputs['prometheus-token'],
+    'prometheus-password': limitInputs['prometheus-password'],
     'dry-run': {
       kind: 'boolean',
       description:

@@ -9,6 +9,8 @@ import { notesOf, watchOf } from './shift.ts';
 const given: Inputs = {
   environment: 'production',
   version: '2',
+  image: undefined,
+  kubeconfig: undefined,
   strategy: 'blue-green',
   'watch-after': 10_000,
   'checks-required': undefined,
@@ -18,6 +20,8 @@ const given: Inputs = {
   'slack-webhook': undefined,
   'webhook-url': undefined,
   'webhook-secret': undefined,
+  'prometheus-token': undefined,
+  'prometheus-password': undefined,
   'dry-run': false,
   'github-token': undefined,
 };

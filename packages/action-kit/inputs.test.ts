@@ -154,7 +154,7 @@ describe('problems', () => {
     };
     const given = { name: 'x', token: 't', weights: 'x' };
     const result = await read(both, { inputs: given });
-    expect(result.ok ? [] : result.problems.map(({ input }) => input)).toEqual(['weights', 'name']);
+    expect(result.ok ? [] : result.problems.map(({ input }) => input)).toEqual(['name', 'weights']);
   });
 
   it('are cut when the value is long', async () => {

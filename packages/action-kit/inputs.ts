@@ -196,7 +196,13 @@ export async function readInputs<I extends InputSpecs>(
 
   const between = definition.check?.(values as Partial<InputValues<I>>) ?? [];
   problems.push(...between.filter((found) => !failed.has(found.input)));
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, inputs: values as InputValues<I> };
+  if (problems.length === 0) return { ok: true, inputs: values as InputValues<I> };
+  // As the inputs are documented; what is no input at all comes first.
+  const names = Object.keys(definition.inputs);
+  return {
+    ok: false,
+    problems: problems.toSorted((a, b) => names.indexOf(a.input) - names.indexOf(b.input)),
+  };
 }
 
 /** One line a problem: `weights (from .github/deploy.yml:4:12 canary.weights): "20,x" is not allowed; allowed is …`. */

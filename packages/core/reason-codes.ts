@@ -21,6 +21,9 @@ export const reasonCodes = {
   state_corrupt: 'The stored state cannot be read.',
   checks_not_green:
     'A check that the commit has to pass failed, or was not there in time; nothing was touched.',
+  tool_rejected: 'A program that was downloaded is not the one that was asked for; it was not run.',
+  scan_failed: 'A scan could not run to its end, so there is no verdict.',
+  findings_over_limit: 'A scan found more than its limits allow.',
   start_failed: 'The new version could not be started or ended by itself.',
   not_ready: 'The new version did not become ready in time.',
   unhealthy: 'A health check did not pass in time.',

@@ -8,15 +8,15 @@ import { byText } from './order.ts';
  * lines were added above it and after an upgrade that does not mend it. Like ones are numbered from the top of the
  * file: a second copy of a known problem is a new finding. Keeps the order.
  */
-export function identify(drafts: readonly Draft[]): Finding[] {
-  const alike = new Map<string, { draft: Draft; index: number }[]>();
+export function identify<D extends Draft>(drafts: readonly D[]): (D & Finding)[] {
+  const alike = new Map<string, { draft: D; index: number }[]>();
   for (const [index, draft] of drafts.entries()) {
     const hash = hashOf(draft);
     const group = alike.get(hash);
     if (group === undefined) alike.set(hash, [{ draft, index }]);
     else group.push({ draft, index });
   }
-  const findings: Finding[] = [];
+  const findings: (D & Finding)[] = [];
   for (const [hash, group] of alike) {
     group.sort((a, b) => byPlace(a.draft, b.draft));
     for (const [position, { draft, index }] of group.entries()) {
@@ -27,7 +27,7 @@ export function identify(drafts: readonly Draft[]): Finding[] {
 }
 
 /** Says of each finding whether it was there before. `before`: the fingerprints of what was found then. */
-export function compare(findings: readonly Finding[], before: ReadonlySet<string>): Finding[] {
+export function compare<F extends Finding>(findings: readonly F[], before: ReadonlySet<string>): F[] {
   return findings.map((finding) => ({ ...finding, known: before.has(finding.fingerprint) }));
 }
 

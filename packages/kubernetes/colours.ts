@@ -1,4 +1,4 @@
-import { DeployError } from '@deploy-actions/core';
+import { canonicalJson, DeployError, parseImageReference, repositoryOf } from '@deploy-actions/core';
 import { type Deployment, hasLabels, type Service } from './objects.ts';
 
 /** Two or more Deployments behind one Service that sends to one of them. */
@@ -51,9 +51,41 @@ function byLabel(
   return values.size > 1 ? values : undefined;
 }
 
+/** Labels that say what an application or a part of it is: its name, never its colour. */
+const identity = new Set([
+  'app',
+  'component',
+  'k8s-app',
+  'name',
+  'role',
+  'tier',
+  ...['component', 'instance', 'name', 'part-of'].map((name) => `app.kubernetes.io/${name}`),
+]);
+
+/** What two colours of one application have in common: containers by name, with their repositories, commands and ports. */
+function shapeOf({ spec }: Deployment): string {
+  const containers = spec.template.spec.containers.map(({ name, image = '', command, args, ports }) => {
+    const parsed = parseImageReference(image);
+    return {
+      name,
+      repository: parsed === undefined ? image : repositoryOf(parsed),
+      command,
+      args,
+      ports: (ports ?? []).map(({ containerPort }) => containerPort).toSorted((a, b) => a - b),
+    };
+  });
+  return canonicalJson(containers.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+}
+
+/** Whether all of these are one application, and not a worker or another application that shares some labels. */
+function areAlike(values: Map<string, Deployment[]>): boolean {
+  return new Set([...values.values()].flat().map(shapeOf)).size === 1;
+}
+
 /**
- * Finds the colours from the Service: the key of its selector whose values tell Deployments apart that are alike in
- * all other keys. `wanted` names the key where several do. Throws `invalid_input` or `not_found`, with what is there.
+ * Finds the colours from the Service: the key of its selector whose values tell Deployments apart that have all other
+ * keys in common and run the same containers. A label that names the application or a part of it is none. `wanted` names
+ * the key where it cannot be told so. Throws `invalid_input`, `not_found` or `unsupported`, with what is there.
  */
 export function findColours(service: Service, deployments: Deployment[], wanted?: string): Colours {
   const selector = selectorOf(service);
@@ -64,10 +96,12 @@ export function findColours(service: Service, deployments: Deployment[], wanted?
       remedy: `Its labels are ${keys.join(', ')}.`,
     });
   }
-  const candidates = keys.flatMap((label) => {
-    const values = byLabel(selector, label, deployments);
-    return values === undefined || (wanted !== undefined && wanted !== label) ? [] : [{ label, values }];
-  });
+  const candidates = (wanted === undefined ? keys.filter((key) => !identity.has(key)) : [wanted]).flatMap(
+    (label) => {
+      const values = byLabel(selector, label, deployments);
+      return values === undefined || (wanted === undefined && !areAlike(values)) ? [] : [{ label, values }];
+    },
+  );
   const [found, other] = candidates;
   if (found === undefined) throw withoutColours(service, selector, deployments);
   if (other !== undefined) {
@@ -138,7 +172,7 @@ function withoutColours(
     `Service ${name} has no second colour: of its selector (${text}), no label tells two Deployments apart; ${first?.metadata.name ?? ''} has all of it.`,
     {
       remedy:
-        'Make a second Deployment whose pods differ in one label of the selector, such as version: blue and version: green.',
+        'Make a second Deployment that runs the same containers and whose pods differ in one label of the selector, such as version: blue and version: green; or say which label it is (`slot-label`).',
     },
   );
 }

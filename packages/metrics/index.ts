@@ -1,6 +1,9 @@
 export { fetchText, type FetchText, type TextAnswer, type TextRequest } from './http-text.ts';
 export * from './port.ts';
 export * from './prometheus-text.ts';
+export type { PrometheusOptions } from './prometheus/api.ts';
+export { checkPrometheus } from './prometheus/preflight.ts';
+export { createPrometheus } from './prometheus/source.ts';
 export * from './query.ts';
 export * from './registry.ts';
 export { createScrape, type ScrapeOptions } from './scrape.ts';

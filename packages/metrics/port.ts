@@ -1,8 +1,13 @@
 import type { Json } from '@deploy-actions/core';
 
-/** What is asked of a metric source. Selectors may hold `{slot}` and `{version}`, filled in by the caller. */
+/**
+ * What is asked of a metric source. Texts may hold `{slot}` and `{version}`, filled in by the caller. `ratio` and `latency`
+ * have selectors of counters; `counts` has two expressions in the source's own language, each of which gives the number of
+ * events of the last `{window}`, which the source fills in.
+ */
 export type MetricQuery =
   | { kind: 'ratio'; name: string; errors: string; total: string }
+  | { kind: 'counts'; name: string; errors: string; total: string }
   | { kind: 'latency'; name: string; histogram: string };
 
 /** A count of events out of a total, over a window. */

@@ -17,7 +17,12 @@ export function fillQuery(query: MetricQuery, values: { slot?: string; version?:
       }
       return value.replace(/["'\\]/g, '\\$&').replaceAll('\n', '\\n');
     });
-  return query.kind === 'ratio'
-    ? { ...query, errors: fill(query.errors), total: fill(query.total) }
-    : { ...query, histogram: fill(query.histogram) };
+  return query.kind === 'latency'
+    ? { ...query, histogram: fill(query.histogram) }
+    : { ...query, errors: fill(query.errors), total: fill(query.total) };
+}
+
+/** A query in the words of its selectors or expressions, for evidence. */
+export function describeQuery(query: MetricQuery): string {
+  return query.kind === 'latency' ? query.histogram : `${query.errors} / ${query.total}`;
 }

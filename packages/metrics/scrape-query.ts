@@ -1,3 +1,4 @@
+import { DeployError } from '@deploy-actions/core';
 import { unavailable, type Counters } from './counters.ts';
 import { boundOf, requireHistograms, requireSameBounds, type HistogramSamples } from './histogram-samples.ts';
 import type { LatencySeries, MetricQuery, RatioSeries, Series } from './port.ts';
@@ -30,7 +31,18 @@ export interface Plan {
 
 /** Throws `invalid_input` for a selector that cannot be read. */
 export function planFor(query: MetricQuery): Plan {
-  return query.kind === 'ratio' ? ratioPlan(query) : latencyPlan(query);
+  switch (query.kind) {
+    case 'ratio':
+      return ratioPlan(query);
+    case 'latency':
+      return latencyPlan(query);
+    case 'counts':
+      throw new DeployError(
+        'invalid_input',
+        `${JSON.stringify(query.total)} is an expression; an endpoint that is scraped has only selectors.`,
+        { remedy: 'Give a selector such as name{label="value"}, or read from a Prometheus server.' },
+      );
+  }
 }
 
 export function samplesOf(found: Found): Sample[] {

@@ -368,9 +368,18 @@ describe('endpoints', () => {
     expect(() => scrapeOf(...urls)).toThrow(problem);
   });
 
+  test('an expression is refused: nothing here would evaluate it', async () => {
+    const counts: MetricQuery = { kind: 'counts', name: 'e', errors: 'a[{window}]', total: 'b[{window}]' };
+    await expect(scrapeOf('http://127.0.0.1:1/').begin(counts, never)).rejects.toMatchObject({
+      reasonCode: 'invalid_input',
+    });
+  });
+
   test('an unknown kind of source is an error that lists the known ones', () => {
     const unknown = { kind: 'graphite', urls: [], timeout: 1 } as unknown as MetricSourceConfig;
-    expect(() => createMetricSource(unknown)).toThrow(expect.objectContaining({ remedy: 'Known: scrape.' }));
+    expect(() => createMetricSource(unknown)).toThrow(
+      expect.objectContaining({ remedy: 'Known: scrape, prometheus.' }),
+    );
     expect(createMetricSource({ kind: 'scrape', urls: ['http://a/'], timeout: 1 }).name).toBe('scrape');
   });
 });

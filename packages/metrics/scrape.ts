@@ -1,4 +1,5 @@
 import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
+import { beginning } from './beginning.ts';
 import { countersOf, increase, isReading, unavailable, type Reading } from './counters.ts';
 import { parseEndpoint, type Endpoint } from './endpoint.ts';
 import type { FetchText } from './http-text.ts';
@@ -144,13 +145,4 @@ function readingsOf(baseline: Baseline, plan: Plan, endpoints: readonly Endpoint
   const begun = readings.map(({ url }) => url).join(', ');
   if (begun !== shown) throw unavailable(`the baseline is of ${begun}, not of ${shown}`);
   return readings;
-}
-
-/** The first words of an answer that is no metrics, made printable. */
-function beginning(text: string): string {
-  const words = text
-    .slice(0, 200)
-    .replace(/[^\p{L}\p{N}\p{P}\p{S}]+/gu, ' ')
-    .trim();
-  return words === '' ? '' : `, beginning with ${JSON.stringify(words)}`;
 }

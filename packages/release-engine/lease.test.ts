@@ -58,6 +58,15 @@ describe('taking the lease', () => {
     }
   });
 
+  it('is not shared by two who ask as the same run at the same moment', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const racers = await Promise.allSettled(Array.from({ length: 10 }, () => acquire('same')));
+      const won = racers.flatMap((racer) => (racer.status === 'fulfilled' ? [racer.value] : []));
+      expect(won).toHaveLength(1);
+      await won[0]?.release();
+    }
+  });
+
   it('lets one of 20 processes have it at a time, with growing tokens', async () => {
     const script = `
       import { acquireLease } from ${JSON.stringify(new URL('./lease.ts', import.meta.url).href)};

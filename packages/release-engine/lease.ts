@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   canonicalJson,
@@ -31,6 +32,8 @@ interface LeaseDocument {
   /** Milliseconds without a heartbeat after which it may be taken over. */
   ttl: number;
   acquiredAt: string;
+  /** Of this one acquisition: what is read back is ours by this alone. */
+  nonce: string;
 }
 
 export interface LeaseOptions {
@@ -138,6 +141,7 @@ async function take(options: LeaseOptions, expected: number): Promise<Lease | un
     holder: { ...options.run, process: options.process },
     ttl: ttlOf(options),
     acquiredAt: new Date().toISOString(),
+    nonce: randomUUID(),
   };
   const asked = performance.now();
   let token: number;

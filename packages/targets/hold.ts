@@ -16,7 +16,7 @@ import {
   unavailable,
   type Verdict,
 } from '@deploy-actions/judge';
-import type { Baseline, MetricQuery, MetricSource } from '@deploy-actions/metrics';
+import { type Baseline, describeQuery, type MetricQuery, type MetricSource } from '@deploy-actions/metrics';
 import {
   type DeliveryOptions,
   type Held,
@@ -71,7 +71,7 @@ async function begin(
 }
 
 function withoutData(query: MetricQuery, error: DeployError) {
-  return unavailable(query.name, query.kind === 'ratio' ? query.errors : query.histogram, error.message);
+  return unavailable(query.name, describeQuery(query), error.message);
 }
 
 /**

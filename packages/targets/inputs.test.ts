@@ -80,6 +80,41 @@ describe('the limits', () => {
     ]);
   });
 
+  it('need a Prometheus server, and one way to show who asks', () => {
+    const check = (inputs: Parameters<typeof checkLimits>[0]) =>
+      inputsOf(checkLimits({ metrics: 'prometheus', ...inputs }));
+    const server = { 'prometheus-url': new URL('https://prometheus.example.com/') };
+    const basic = { 'prometheus-username': 'u', 'prometheus-password': 'p' };
+    expect(check({})).toEqual(['prometheus-url']);
+    expect(check(server)).toEqual([]);
+    expect(check({ ...server, 'prometheus-token': 't' })).toEqual([]);
+    expect(check({ ...server, ...basic })).toEqual([]);
+    expect(check({ ...server, ...basic, 'prometheus-token': 't' })).toEqual(['prometheus-token']);
+    expect(check({ ...server, 'prometheus-username': 'u' })).toEqual(['prometheus-password']);
+    expect(check({ ...server, 'prometheus-password': 'p' })).toEqual(['prometheus-username']);
+    expect(check({ 'prometheus-url': new URL('https://u:p@prometheus.example.com/') })).toEqual([
+      'prometheus-url',
+    ]);
+    expect(checkLimits({ metrics: 'scrape' })).toEqual([]);
+  });
+
+  it('take two selectors, or from Prometheus two expressions', () => {
+    const server = { 'prometheus-url': new URL('https://prometheus.example.com/') };
+    const [expression, selector] = ['sum(increase(x[{window}]))', 'x{code="500"}'];
+    const texts = (total: string, errors: string) => ({ 'requests-metric': total, 'errors-metric': errors });
+    const prometheus = { metrics: 'prometheus', ...server } as const;
+    expect(checkLimits({ ...prometheus, ...texts(expression, expression) })).toEqual([]);
+    expect(inputsOf(checkLimits({ ...prometheus, ...texts(expression, selector) }))).toEqual([
+      'errors-metric',
+    ]);
+    expect(inputsOf(checkLimits({ ...prometheus, ...texts(selector, expression) }))).toEqual([
+      'requests-metric',
+    ]);
+    expect(inputsOf(checkLimits({ metrics: 'scrape', ...texts(expression, expression) }))).toEqual([
+      'requests-metric',
+    ]);
+  });
+
   it('report all problems at once', () => {
     const problems = checkLimits({ 'max-error-rate': 0, confidence: 10, 'metrics-url': ['x'] });
     expect(inputsOf(problems)).toEqual(['max-error-rate', 'confidence', 'metrics-url']);

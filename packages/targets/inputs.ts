@@ -5,6 +5,10 @@ import {
   type Problem,
 } from '@deploy-actions/action-kit';
 import { secretsOf } from '@deploy-actions/core';
+import type { MetricSourceConfig } from '@deploy-actions/metrics';
+
+/** Those of the registry, without loading it: inputs are judged before any other code is loaded. */
+const metricSources = ['scrape', 'prometheus'] as const satisfies readonly MetricSourceConfig['kind'][];
 
 export const platforms = ['linux-host', 'kubernetes'] as const;
 export const routers = ['embedded-proxy', 'nginx', 'service-selector'] as const;
@@ -369,6 +373,14 @@ export const limitInputs = {
     default: '5s',
     config: 'analysis.interval',
   },
+  metrics: {
+    kind: 'enum',
+    values: metricSources,
+    description:
+      'Where the figures come from: `scrape` reads `metrics-url` itself, `prometheus` asks the server at `prometheus-url`.',
+    default: 'scrape',
+    config: 'analysis.metrics',
+  },
   'metrics-url': {
     kind: 'list',
     description:
@@ -376,15 +388,56 @@ export const limitInputs = {
     example: 'http://127.0.0.1:9180/metrics',
     config: 'analysis.metrics-url',
   },
+  'prometheus-url': {
+    kind: 'url',
+    description:
+      'Metrics `prometheus`: the base URL of the server, without `/api/v1`. Thanos and Mimir have the same API.',
+    example: 'https://prometheus.example.com',
+    config: 'analysis.prometheus.url',
+  },
+  'prometheus-token': {
+    kind: 'secret',
+    description: 'Metrics `prometheus`: a bearer token.',
+    example: '${{ secrets.PROMETHEUS_TOKEN }}',
+  },
+  'prometheus-username': {
+    kind: 'string',
+    pattern: /^[^:\r\n]+$/,
+    allowed: 'a name without a colon',
+    description: 'Metrics `prometheus`: the user name for basic authentication.',
+    config: 'analysis.prometheus.username',
+  },
+  'prometheus-password': {
+    kind: 'secret',
+    description: 'Metrics `prometheus`: the password for basic authentication.',
+    example: '${{ secrets.PROMETHEUS_PASSWORD }}',
+  },
+  'prometheus-ca-file': {
+    kind: 'path',
+    within: 'host',
+    description:
+      'Metrics `prometheus`: a file with the certificates (PEM) of authorities to trust beside the usual ones.',
+    example: '/etc/ssl/internal-ca.pem',
+    config: 'analysis.prometheus.ca-file',
+  },
+  'prometheus-allow-warnings': {
+    kind: 'boolean',
+    description:
+      'Metrics `prometheus`: whether an answer with warnings, such as from a querier that did not reach all its stores, is used. Otherwise it gives no verdict.',
+    default: 'false',
+    config: 'analysis.prometheus.allow-warnings',
+  },
   'requests-metric': {
     kind: 'string',
-    description: 'Selector of the counter of all requests; `{slot}` and `{version}` are filled in.',
+    description:
+      'Selector of the counter of all requests; `{slot}` and `{version}` are filled in. With `prometheus` it may be an expression that counts them over `{window}`.',
     default: 'deploy_actions_proxy_requests_total{slot="{slot}"}',
     config: 'analysis.requests-metric',
   },
   'errors-metric': {
     kind: 'string',
-    description: 'Selector of the counter of the requests that failed.',
+    description:
+      'Selector of the counter of the requests that failed, or an expression like that of `requests-metric`.',
     default: 'deploy_actions_proxy_requests_total{slot="{slot}",code=~"5.."}',
     config: 'analysis.errors-metric',
   },
@@ -535,5 +588,61 @@ export function checkLimits(inputs: Partial<LimitInputs>): Problem[] {
       });
     }
   }
-  return problems;
+  return [...problems, ...checkPrometheusInputs(inputs), ...checkMetricTexts(inputs)];
+}
+
+function checkPrometheusInputs(inputs: Partial<LimitInputs>): Problem[] {
+  const problem = (input: keyof LimitInputs, message: string) => [{ input, message }];
+  if (inputs.metrics !== 'prometheus') return [];
+  const {
+    'prometheus-token': token,
+    'prometheus-username': username,
+    'prometheus-password': password,
+  } = inputs;
+  return [
+    ...(inputs['prometheus-url'] === undefined
+      ? problem(
+          'prometheus-url',
+          'is missing: metrics `prometheus` needs the server, for example `prometheus-url: https://prometheus.example.com`.',
+        )
+      : []),
+    ...(inputs['prometheus-url']?.username || inputs['prometheus-url']?.password
+      ? problem(
+          'prometheus-url',
+          'has a user in it; allowed are `prometheus-username` and `prometheus-password`.',
+        )
+      : []),
+    ...(token !== undefined && (username !== undefined || password !== undefined)
+      ? problem('prometheus-token', 'is given beside a user name or password; allowed is one of both.')
+      : []),
+    ...(token === undefined && (username === undefined) !== (password === undefined)
+      ? problem(
+          username === undefined ? 'prometheus-username' : 'prometheus-password',
+          'is missing: basic authentication needs both, a user name and a password.',
+        )
+      : []),
+  ];
+}
+
+/** Whether a metric is given as an expression of PromQL and not as a selector: it says what it counts over. */
+export function isExpression(text: string): boolean {
+  return text.includes('{window}');
+}
+
+function checkMetricTexts(inputs: Partial<LimitInputs>): Problem[] {
+  const names = ['requests-metric', 'errors-metric'] as const;
+  const given = names.filter((name) => isExpression(inputs[name] ?? ''));
+  const [first] = given;
+  if (first === undefined) return [];
+  const told = (input: (typeof names)[number], message: string): Problem => {
+    const value = inputs[input];
+    return { input, ...(value !== undefined && { value }), message };
+  };
+  if (inputs.metrics === 'scrape') {
+    return [told(first, 'is an expression; allowed without `metrics: prometheus` is a selector.')];
+  }
+  const other = names.find((name) => !given.includes(name));
+  return other === undefined
+    ? []
+    : [told(other, `has no {window}, but \`${first}\` has; allowed are two selectors or two expressions.`)];
 }

@@ -5,6 +5,7 @@
  */
 export const sectionDescriptions: Record<string, string> = {
   analysis: 'The limits that a new version is judged by, and where the figures come from.',
+  'analysis.prometheus': 'Metrics `prometheus`: the server that is asked, and how.',
   canary: 'How a canary is given more and more of the traffic.',
   checks: 'The checks that a commit has to pass before anything is touched.',
   database: 'The database and how its migrations are checked and applied.',
@@ -15,4 +16,5 @@ export const sectionDescriptions: Record<string, string> = {
   probe: 'Requests at a constant rate during a release, to prove that none was lost.',
   router: 'What decides which version gets the traffic.',
   'router.nginx': 'Router `nginx`: its upstream file and how nginx is run.',
+  scan: 'What is scanned, with what, and how much may be found.',
 };

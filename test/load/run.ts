@@ -1,4 +1,4 @@
-// npm run test:load                        the conformance suite on a real nginx, then switches under load
+// npm run test:load                        the suites on a real nginx and a real Prometheus, then switches under load
 //   --router embedded-proxy                on one of the routers alone
 //   --dist FOLDER                          another build
 //   --json FILE                            what the load saw, for machines
@@ -179,7 +179,7 @@ async function main(): Promise<number> {
   });
   const problems: string[] = [];
   if (wanted.includes('nginx') && !(await conforms()))
-    problems.push('nginx does not conform: see the tests above');
+    problems.push('a real nginx or Prometheus does not do what is expected: see the tests above');
   const settled = await Promise.allSettled(chosen.map((run) => run()));
   const sections: Section[] = [];
   for (const outcome of settled) {

@@ -1,12 +1,13 @@
 // An nginx of a test's own: its configuration in a folder, its public server where the test wants it, and everything that
 // the router `nginx` needs to know of it. Installed from the system's packages when this is root.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLog } from '@deploy-actions/core';
 import { createNginx, type NginxOptions } from '@deploy-actions/routers';
+import { requireProgram, versionOf } from './debian.ts';
 import { until } from './host.ts';
 
 export interface Nginx {
@@ -18,28 +19,12 @@ export interface Nginx {
 
 /** `1.22.1`, or undefined when there is none. */
 export function nginxVersion(): string | undefined {
-  const { status, stderr } = spawnSync('nginx', ['-v'], { encoding: 'utf8' });
-  return status === 0 ? /nginx\/([\d.]+)/.exec(stderr)?.[1] : undefined;
+  return versionOf('nginx', '-v', /nginx\/([\d.]+)/);
 }
 
 /** Installs Debian's nginx-light as root. Throws with what is missing where that cannot be done. */
 export function requireNginx(): string {
-  const installed = nginxVersion();
-  if (installed !== undefined) return installed;
-  if (process.getuid?.() !== 0)
-    throw new Error('nginx is missing: `apt-get install nginx-light` installs it');
-  // The package must not start its own service.
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  for (const args of [
-    ['update', '-q'],
-    ['install', '-qy', '--no-install-recommends', 'nginx-light'],
-  ]) {
-    const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`nginx is missing, and apt-get ${args.join(' ')} failed: ${stderr}`);
-  }
-  const version = nginxVersion();
-  if (version === undefined) throw new Error('nginx-light was installed, but nginx does not run');
-  return version;
+  return requireProgram('nginx', 'nginx-light', nginxVersion);
 }
 
 /**
