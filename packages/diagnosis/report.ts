@@ -45,7 +45,7 @@ function stateOf(pod: RunPod): string {
   const states = statusesOf(pod).flatMap((status) => {
     const { waiting, terminated } = status.state ?? {};
     if (waiting !== undefined) return `${status.name}: ${waiting.reason ?? 'waits'}`;
-    if (terminated !== undefined && !(terminated.exitCode === 0))
+    if (terminated !== undefined && terminated.exitCode !== 0)
       return `${status.name}: ${endOf(status) ?? ''}`;
     return [];
   });

@@ -34,7 +34,7 @@ export function requestFigures(pod: string, path: string, text: string): Request
     if (own !== name || !Number.isFinite(value)) continue;
     requests = (requests ?? 0) + value;
     const status = statusLabels.map((label) => labels.get(label)).find((found) => found !== undefined);
-    if (status !== undefined) errors = (errors ?? 0) + (/^5/.test(status) ? value : 0);
+    if (status !== undefined) errors = (errors ?? 0) + (status.startsWith('5') ? value : 0);
   }
   const family = samples.find((sample) => durations.test(sample.name))?.name.replace(/_(?:sum|count)$/, '');
   const total = (suffix: string) =>
