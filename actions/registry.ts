@@ -30,6 +30,14 @@ export const actions: Record<string, ActionModule> = {
     () => import('./deploy/definition.ts'),
     () => import('./deploy/run.ts'),
   ),
+  diagnose: actionModule(
+    () => import('./diagnose/definition.ts'),
+    () => import('./diagnose/run.ts'),
+  ),
+  'restart-app': actionModule(
+    () => import('./restart-app/definition.ts'),
+    () => import('./restart-app/run.ts'),
+  ),
   'trivy-scan': actionModule(
     () => import('./trivy-scan/definition.ts'),
     () => import('./trivy-scan/run.ts'),

@@ -1,7 +1,7 @@
 import { cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
 import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
-import type { KubernetesObject, Resource } from './objects.ts';
+import { type KubernetesObject, type Resource, resources } from './objects.ts';
 import { isAllowed, notGranted, type Right, withoutRights } from './rights.ts';
 import { type Answer, createTransport, textOf, type Transport } from './transport.ts';
 
@@ -78,6 +78,11 @@ export interface KubernetesClient {
     query: ListQuery,
     signal: AbortSignal,
   ): AsyncGenerator<T[]>;
+  /**
+   * Asks for a pod to be moved, through the budgets that protect it. `blocked` is what the API server says when they do not
+   * allow it now; `gone`: it is on its way out, or was replaced by another one.
+   */
+  evict(pod: KubernetesObject): Promise<{ state: 'gone' } | { state: 'blocked'; why: string }>;
   /** The last lines of a container's log; empty when there is none. */
   logs(pod: string, container: string, options: { lines: number; previous?: boolean }): Promise<string[]>;
   /** GET through the API server to a port of a pod, which nobody else need be able to reach. */
@@ -441,6 +446,40 @@ export function createClient(options: ClientOptions): KubernetesClient {
         await read(asked, { method: 'DELETE', path: pathOf(resource, name) }, never);
       } catch (thrown) {
         if (statusOf(thrown) !== 404) throw thrown;
+      }
+    },
+
+    async evict(pod) {
+      const { name, uid } = pod.metadata;
+      const asked: Asked = {
+        ...askedFor('create', resources.pods, name, 'eviction'),
+        kind: 'the eviction of Pod',
+      };
+      const body = JSON.stringify({
+        apiVersion: 'policy/v1',
+        kind: 'Eviction',
+        metadata: { name, namespace },
+        deleteOptions: uid === undefined ? {} : { preconditions: { uid } },
+      });
+      const path = pathOf(resources.pods, name, 'eviction');
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          await once(asked, { method: 'POST', path, body, contentType: 'application/json' }, never);
+          return { state: 'gone' };
+        } catch (thrown) {
+          const status = statusOf(thrown);
+          if (status === 404 || status === 409) return { state: 'gone' };
+          if (status === 429 && /disruption budget/i.test(messageOf(thrown))) {
+            return { state: 'blocked', why: messageOf(thrown) };
+          }
+          const pause = pauseAfter(thrown, attempt);
+          if (pause === undefined) throw thrown;
+          await waitBefore(thrown, pause, never);
+          // Asked again, what took effect is a pod that is leaving, or not there.
+          const current = await find(resources.pods, name, never);
+          const isThere = current?.metadata.uid === uid && current?.metadata.deletionTimestamp === undefined;
+          if (!isThere) return { state: 'gone' };
+        }
       }
     },
 

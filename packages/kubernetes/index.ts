@@ -1,6 +1,7 @@
 export * from './client.ts';
 export * from './colours.ts';
 export { ApiError, statusOf } from './errors.ts';
+export { execInPod, type ExecOptions, type ExecResult } from './exec.ts';
 export * from './kubeconfig.ts';
 export * from './objects.ts';
 export type { Right } from './rights.ts';

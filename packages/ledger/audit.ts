@@ -5,7 +5,7 @@ import { readDocument, updateDocument } from './document.ts';
 /** Something that was done by hand, past the rules that hold otherwise. */
 export interface AuditEntry {
   id: string;
-  what: 'freeze' | 'unfreeze' | 'break-freeze' | 'unlock';
+  what: 'freeze' | 'unfreeze' | 'break-freeze' | 'unlock' | 'restart';
   /** Why, in the words of whoever did it. */
   reason: string;
   /** What it was done to: whose lease, which freeze. */

@@ -2,6 +2,7 @@ export * from './analysis.ts';
 export * from './delivery.ts';
 export * from './hold.ts';
 export * from './inputs.ts';
+export * from './kubernetes-client.ts';
 export * from './kubernetes-inputs.ts';
 export * from './open.ts';
 export * from './outputs.ts';

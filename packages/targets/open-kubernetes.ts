@@ -1,42 +1,20 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
 import {
-  createClient,
   createKubernetesStore,
   type KubernetesClient,
-  loadKubeconfig,
   stateName,
   storeRights,
 } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createReplicaWeight, createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
+import { openClient } from './kubernetes-client.ts';
 import { type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import type { PodMetrics } from './pod-endpoint.ts';
 import { podMetricsOf } from './pod-metrics.ts';
 import { openState, type State, type StateInputs } from './state.ts';
-
-/** A kubeconfig is given as a path or as its text, which has more than one word. */
-function kubeconfigOf(text: string | undefined): { content?: string; file?: string } {
-  if (text === undefined) return {};
-  return /[\n{]/.test(text) ? { content: text } : { file: text };
-}
-
-async function connect(
-  inputs: Pick<Partial<KubernetesTargetInputs>, 'kubeconfig' | 'context' | 'namespace'>,
-  context: Context,
-): Promise<KubernetesClient> {
-  const connection = await loadKubeconfig({
-    ...kubeconfigOf(inputs.kubeconfig),
-    context: inputs.context,
-    environment: context.environment,
-  });
-  for (const secret of connection.secrets) context.mask(secret);
-  const namespace = inputs.namespace ?? connection.namespace ?? 'default';
-  context.log.debug(`Cluster ${connection.server}, context ${connection.context}, namespace ${namespace}.`);
-  return createClient({ connection, namespace, log: context.log });
-}
 
 /** In the namespace, by application and environment, or by the Service where no environment is named. */
 function stateIn(client: KubernetesClient, { app, environment, service }: StateInputs): State {
@@ -46,7 +24,7 @@ function stateIn(client: KubernetesClient, { app, environment, service }: StateI
 
 /** The state alone, for those who look at releases. */
 export async function openClusterState(inputs: StateInputs, context: Context): Promise<State> {
-  return stateIn(await connect(inputs, context), inputs);
+  return stateIn(await openClient(inputs, context), inputs);
 }
 
 /** How the pods behind a Service are asked for their metrics. */
@@ -54,7 +32,7 @@ export async function openPodMetrics(
   inputs: Partial<KubernetesTargetInputs> & { service: string },
   context: Context,
 ): Promise<PodMetrics> {
-  const client = await connect(inputs, context);
+  const client = await openClient(inputs, context);
   return podMetricsOf(client, { service: inputs.service, slotLabel: inputs['slot-label'] });
 }
 
@@ -67,7 +45,7 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
       remedy: 'Name the Service that has the traffic (`service`, or `kubernetes.service` in deploy.yml).',
     });
   }
-  const client = await connect(inputs, context);
+  const client = await openClient(inputs, context);
   const slotLabel = inputs['slot-label'];
   const scope =
     inputs.image === undefined

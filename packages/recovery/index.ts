@@ -1,0 +1,2 @@
+export * from './restart-plan.ts';
+export * from './restart.ts';
