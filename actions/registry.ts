@@ -30,6 +30,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./deploy/definition.ts'),
     () => import('./deploy/run.ts'),
   ),
+  'deploy-manifests': actionModule(
+    () => import('./deploy-manifests/definition.ts'),
+    () => import('./deploy-manifests/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),

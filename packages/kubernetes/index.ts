@@ -1,6 +1,7 @@
+export * from './annotations.ts';
 export * from './client.ts';
 export * from './colours.ts';
-export { ApiError, statusOf } from './errors.ts';
+export { ApiError, type FieldConflict, statusOf } from './errors.ts';
 export * from './kubeconfig.ts';
 export * from './objects.ts';
 export * from './state-store.ts';

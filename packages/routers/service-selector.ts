@@ -1,6 +1,7 @@
 import { cancelled, type Deadline, DeployError, type Log, sleep } from '@deploy-actions/core';
 import {
   type Colours,
+  fenceAnnotation,
   findColours,
   hasLabels,
   type KubernetesClient,
@@ -23,9 +24,6 @@ export interface ServiceSelectorOptions {
   margin?: number;
   log: Log;
 }
-
-/** On the Service: the fencing token of the newest holder of the lease. Lower ones are refused. */
-export const fenceAnnotation = 'deploy-actions.dev/fence';
 
 const verifyPause = 50;
 const urlTimeout = 5_000;

@@ -1,4 +1,5 @@
 export * from './analysis.ts';
+export * from './connect-cluster.ts';
 export * from './delivery.ts';
 export * from './hold.ts';
 export * from './inputs.ts';

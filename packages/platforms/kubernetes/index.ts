@@ -1,2 +1,5 @@
+export { createBell, type Bell } from './bell.ts';
+export { evidenceOf, remedyFor } from './evidence.ts';
 export { createKubernetes, type KubernetesOptions } from './kubernetes.ts';
 export { type KubernetesRelease, revisionOf as kubernetesRevision } from './release.ts';
+export { type Failure, failureOfPod, isOwnedBy, isPodReady, judge } from './readiness.ts';

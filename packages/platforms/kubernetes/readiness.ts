@@ -46,7 +46,7 @@ export interface JudgeOptions {
   unschedulableFor: number;
 }
 
-function isOwnedBy(object: Pod | ReplicaSet, uid: string | undefined): boolean {
+export function isOwnedBy(object: Pod | ReplicaSet, uid: string | undefined): boolean {
   return (object.metadata.ownerReferences ?? []).some(
     (owner) => owner.controller === true && owner.uid === uid,
   );
@@ -71,7 +71,7 @@ function currentReplicaSet({ deployment, replicaSets }: SlotObjects): ReplicaSet
 const isLeaving = ({ metadata }: Pod) => metadata.deletionTimestamp !== undefined;
 const hasEnded = ({ status }: Pod) => status?.phase === 'Failed' || status?.phase === 'Succeeded';
 
-function isPodReady(pod: Pod): boolean {
+export function isPodReady(pod: Pod): boolean {
   return (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 
@@ -121,7 +121,8 @@ function containerFailure(pod: Pod, status: ContainerStatus): Failure | undefine
   };
 }
 
-function podFailure(pod: Pod, { now, unschedulableFor }: JudgeOptions): Failure | undefined {
+/** Why a pod will not become ready by itself; undefined when it may. */
+export function failureOfPod(pod: Pod, { now, unschedulableFor }: JudgeOptions): Failure | undefined {
   for (const status of statusesOf(pod)) {
     const failure = containerFailure(pod, status);
     if (failure !== undefined) return failure;
@@ -223,7 +224,7 @@ export function judge(objects: SlotObjects, options: JudgeOptions): Judged {
     return isPodReady(pod) ? { address, ready: true } : { address, ready: false, reason: reasonOf(pod) };
   });
   let failure: Failure | null = deploymentFailure(deployment) ?? null;
-  for (const pod of pods) failure ??= podFailure(pod, options) ?? null;
+  for (const pod of pods) failure ??= failureOfPod(pod, options) ?? null;
   const waiting = pods.find((pod) => !isPodReady(pod));
   const parts = [`${Math.min(ready, wanted)} of ${wanted} pods ready`];
   if (others.length > 0) parts.push(`${others.length} of the version before still there`);
