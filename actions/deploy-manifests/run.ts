@@ -22,7 +22,7 @@ import {
   writeRecord,
 } from '@deploy-actions/manifests';
 import { isHolderAlive, type Lease, type RunIdentity } from '@deploy-actions/release-engine';
-import { connectCluster, openState, runIdentity, type State, withLease } from '@deploy-actions/targets';
+import { connectKubernetes, openState, runIdentity, type State, withLease } from '@deploy-actions/targets';
 import { parseLabels, type definition } from './definition.ts';
 import { outputsOf, showPlan, showRefusal, writeOf } from './report.ts';
 
@@ -52,9 +52,9 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
 
 async function deployManifests(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const manifests = await readManifests(inputs, context);
-  const client = await connectCluster(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   try {
-    const job = openJob(inputs, context, client, manifests);
+    const job = await openJob(inputs, context, client, manifests);
     const { 'break-freeze': mayBreak } = inputs;
     if (mayBreak === undefined) await requireNotFrozen(job.state.store, job.label);
     if (inputs['dry-run']) return planned(job, await planManifests(manifests, job.planOptions));
@@ -87,12 +87,20 @@ async function readManifests(inputs: Inputs, context: Context): Promise<Manifest
   return manifests;
 }
 
-function openJob(inputs: Inputs, context: Context, client: KubernetesClient, manifests: Manifest[]): Job {
+async function openJob(
+  inputs: Inputs,
+  context: Context,
+  client: KubernetesClient,
+  manifests: Manifest[],
+): Promise<Job> {
   const { app = '', environment = '' } = inputs;
   const { namespace } = client;
   const state: State =
     inputs.state === 'git-ref'
-      ? openState({ ...inputs, app, environment, 'state-directory': undefined }, context)
+      ? await openState(
+          { ...inputs, platform: 'kubernetes', app, environment, 'state-directory': undefined },
+          context,
+        )
       : {
           keptIn: 'platform',
           store: createKubernetesStore(
@@ -269,9 +277,9 @@ function succeeded({ inputs, label }: Job, plan: PlannedObject[], isResumed: boo
 /** Applying again converges by itself, so there is nothing to settle: only said is what was left. */
 export async function post(inputs: Inputs, context: Context): Promise<void> {
   if (inputs['dry-run']) return;
-  const client = await connectCluster(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   try {
-    const { state, run: identity } = openJob(inputs, context, client, []);
+    const { state, run: identity } = await openJob(inputs, context, client, []);
     const record = await readRecord(state.store);
     if (record?.phase !== 'applying' || record.run.id !== identity.id) return;
     context.log.warning(`${describeUnfinished(record)} Run this action again.`);

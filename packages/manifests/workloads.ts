@@ -14,10 +14,10 @@ import {
   createBell,
   evidenceOf,
   type Failure,
-  failureOfPod,
   isOwnedBy,
   isPodReady,
   judge,
+  podFailure,
   remedyFor,
 } from '@deploy-actions/platforms';
 import { describePlanned, type PlannedObject } from './plan.ts';
@@ -190,7 +190,7 @@ export function standingOfSet(workload: Workload, pods: Pod[], now: number): Sta
   const isReady = isSeen && ready >= wanted && updated >= wanted;
   let failure: Failure | null = null;
   for (const pod of isReady ? [] : own)
-    failure ??= failureOfPod(pod, { port: undefined, now, unschedulableFor }) ?? null;
+    failure ??= podFailure(pod, { port: undefined, now, unschedulableFor }) ?? null;
   return { isReady, message: `${Math.min(ready, updated)} of ${wanted} pods ready`, failure, pods: own };
 }
 
@@ -202,7 +202,7 @@ async function failed(
 ): Promise<DeployError> {
   return new DeployError('start_failed', `${title} cannot start: ${failure.message}`, {
     remedy: remedyFor(failure.reason),
-    details: await evidenceOf(client, failure.pod, failure.container, log),
+    details: await evidenceOf(client, log, failure.pod, failure.container),
   });
 }
 
@@ -219,7 +219,7 @@ async function late(
     'not_ready',
     `${title} did not become ready within ${Math.round(deadline.total / 1_000)} s: ${message}`,
     {
-      details: await evidenceOf(client, pod?.metadata.name ?? null, container, log),
+      details: await evidenceOf(client, log, pod?.metadata.name ?? null, container),
       remedy: 'Look at the last log lines and events, correct the cause, and apply again.',
     },
   );

@@ -1,28 +1,35 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
-import { createKubernetesStore, stateName } from '@deploy-actions/kubernetes';
+import { createKubernetesStore, type KubernetesClient, stateName } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
-import { connectCluster } from './connect-cluster.ts';
+import { connectKubernetes } from './connect-kubernetes.ts';
 import { textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
-import { openState } from './state.ts';
+import { openState, type State, type StateInputs } from './state.ts';
 
-/**
- * Opens a Service and its Deployments. State is kept in the namespace, by application and environment, or by the Service
- * where no environment is named. Asks the cluster nothing yet.
- */
+/** In the namespace, by application and environment, or by the Service where no environment is named. */
+function stateIn(client: KubernetesClient, { app, environment, service }: StateInputs): State {
+  const name = environment === '' ? stateName('service', service ?? app) : stateName(app, environment);
+  return { keptIn: 'platform', store: createKubernetesStore(client, name), isAlive: isHolderAlive };
+}
+
+/** The state alone, for those who look at releases. */
+export async function openClusterState(inputs: StateInputs, context: Context): Promise<State> {
+  return stateIn(await connectKubernetes(inputs, context), inputs);
+}
+
+/** Opens a Service and its Deployments. Asks the cluster nothing yet. */
 export async function openKubernetes(inputs: OpenInputs, context: Context): Promise<Target> {
   const { service, app, environment } = inputs;
   const { log } = context;
   if (service === undefined) {
     throw new DeployError('invalid_input', '`service` is missing: platform kubernetes needs it.', {
-      remedy: 'Name the Service that has the traffic.',
+      remedy: 'Name the Service that has the traffic (`service`, or `kubernetes.service` in deploy.yml).',
     });
   }
-  const client = await connectCluster(inputs, context);
-  const { namespace } = client;
+  const client = await connectKubernetes(inputs, context);
   const slotLabel = inputs['slot-label'];
   const scope =
     inputs.image === undefined
@@ -36,19 +43,10 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     checkPath: inputs['readiness-path'],
     log,
   });
-  const state =
-    inputs.state === 'platform'
-      ? {
-          keptIn: 'platform' as const,
-          store: createKubernetesStore(
-            client,
-            environment === '' ? stateName('service', service) : stateName(app, environment),
-          ),
-          isAlive: isHolderAlive,
-        }
-      : openState(inputs, context);
+  const state = inputs.state === 'platform' ? stateIn(client, inputs) : await openState(inputs, context);
   return {
-    label: environment === '' ? `Service ${service} in namespace ${namespace}` : `${app} in ${environment}`,
+    label:
+      environment === '' ? `Service ${service} in namespace ${client.namespace}` : `${app} in ${environment}`,
     platform,
     router: createServiceSelector({ client, service, slotLabel, url: inputs['verify-url']?.href, log }),
     ...state,

@@ -1,3 +1,4 @@
+/** What a waiter is woken by. */
 export interface Bell {
   ring(): void;
   /** Until it rings, has rung since the last wait, or the time is over. */

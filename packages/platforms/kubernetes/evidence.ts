@@ -4,12 +4,12 @@ import { type KubernetesClient, type KubernetesEvent, resources } from '@deploy-
 const logLines = 20;
 const eventsShown = 10;
 
-/** The last events of a pod and log lines of its container. What cannot be read is left out: it would only hide what failed. */
+/** What a pod's events and the last log lines of its container say. What cannot be read is left out. */
 export async function evidenceOf(
   client: KubernetesClient,
+  log: Log,
   pod: string | null,
   container: string | null,
-  log: Log,
 ): Promise<string[]> {
   const quiet = async <T>(work: Promise<T[]>): Promise<T[]> => {
     try {
@@ -27,12 +27,12 @@ export async function evidenceOf(
   }
   if (container !== null) {
     const now = await quiet(client.logs(pod, container, { lines: logLines }));
-    const written =
+    const tail =
       now.length > 0 ? now : await quiet(client.logs(pod, container, { lines: logLines, previous: true }));
     lines.push(
-      ...(written.length === 0
+      ...(tail.length === 0
         ? [`${pod}/${container} wrote no log.`]
-        : written.map((line) => `${pod}/${container}: ${line}`)),
+        : tail.map((line) => `${pod}/${container}: ${line}`)),
     );
   }
   return lines;
@@ -47,7 +47,7 @@ async function eventsOf(client: KubernetesClient, pod: string): Promise<Kubernet
   return items.toSorted((a, b) => at(a) - at(b));
 }
 
-/** What to do about the reason why pods do not start. */
+/** What to do about the reason for which pods do not become ready. */
 export function remedyFor(reason: string): string {
   switch (reason) {
     case 'ErrImagePull':

@@ -2,6 +2,7 @@ import { canonicalJson } from '@deploy-actions/core';
 import type {
   ContainerStatus,
   Deployment,
+  KubernetesObject,
   Pod,
   PodTemplate,
   ReplicaSet,
@@ -46,7 +47,7 @@ export interface JudgeOptions {
   unschedulableFor: number;
 }
 
-export function isOwnedBy(object: Pod | ReplicaSet, uid: string | undefined): boolean {
+export function isOwnedBy(object: KubernetesObject, uid: string | undefined): boolean {
   return (object.metadata.ownerReferences ?? []).some(
     (owner) => owner.controller === true && owner.uid === uid,
   );
@@ -122,7 +123,7 @@ function containerFailure(pod: Pod, status: ContainerStatus): Failure | undefine
 }
 
 /** Why a pod will not become ready by itself; undefined when it may. */
-export function failureOfPod(pod: Pod, { now, unschedulableFor }: JudgeOptions): Failure | undefined {
+export function podFailure(pod: Pod, { now, unschedulableFor }: JudgeOptions): Failure | undefined {
   for (const status of statusesOf(pod)) {
     const failure = containerFailure(pod, status);
     if (failure !== undefined) return failure;
@@ -224,7 +225,7 @@ export function judge(objects: SlotObjects, options: JudgeOptions): Judged {
     return isPodReady(pod) ? { address, ready: true } : { address, ready: false, reason: reasonOf(pod) };
   });
   let failure: Failure | null = deploymentFailure(deployment) ?? null;
-  for (const pod of pods) failure ??= failureOfPod(pod, options) ?? null;
+  for (const pod of pods) failure ??= podFailure(pod, options) ?? null;
   const waiting = pods.find((pod) => !isPodReady(pod));
   const parts = [`${Math.min(ready, wanted)} of ${wanted} pods ready`];
   if (others.length > 0) parts.push(`${others.length} of the version before still there`);
