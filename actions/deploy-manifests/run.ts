@@ -45,7 +45,9 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   try {
     return await deployManifests(inputs, context);
   } catch (thrown) {
-    if (thrown instanceof ManifestsRefused) showRefusal(context, thrown);
+    const refused =
+      thrown instanceof DeployError && thrown.cause instanceof ManifestsRefused ? thrown.cause : thrown;
+    if (refused instanceof ManifestsRefused) showRefusal(context, refused);
     throw thrown;
   }
 }
@@ -240,7 +242,7 @@ function withProgress(
     wanted.length === 0
       ? 'Nothing had to be written.'
       : left.length === 0
-        ? `All ${wanted.length} changes were written.`
+        ? `All that was planned was written: ${wanted.length} of ${wanted.length}.`
         : `${written.length} of ${wanted.length} changes were written, ${left.length} were not.`;
   return new DeployError(
     thrown.reasonCode,

@@ -194,6 +194,13 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
           'Use a cluster that does, or install what defines this kind.',
         );
       }
+      if (/^namespaces ".*" not found/.test(text)) {
+        return error(
+          'not_found',
+          `There is no namespace ${asked.namespace} on ${connection.server}.`,
+          'Correct `namespace`, or make it first.',
+        );
+      }
       return error(
         'not_found',
         `There is no ${what} on ${connection.server}.`,

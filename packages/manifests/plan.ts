@@ -221,8 +221,9 @@ export async function foresee(
   const { object, kept } = keepLiveFields(wanted, live, facts);
   const next = await client.apply(resource, object, { dryRun: true, force });
   const changes = diffObjects(live, next);
+  const isAdopted = live !== undefined && isOurs(next) && !isOurs(live);
   const action =
-    live === undefined ? 'create' : changes.length > 0 ? 'change' : isOurs(live) ? 'unchanged' : 'adopt';
+    live === undefined ? 'create' : changes.length > 0 ? 'change' : isAdopted ? 'adopt' : 'unchanged';
   return { action, kind, name, changes, kept, object, live, facts };
 }
 

@@ -2,9 +2,10 @@
 
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { load, loadAll } from 'js-yaml';
+import { loadAll } from 'js-yaml';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createJob, type Job, type StepResult } from '../support/runner.ts';
+import { killProcess, onMutation, startApiProxy } from './api-proxy.ts';
 import { use } from './cluster.ts';
 import { type Account, createNamespace, manifestFile, type Namespace, type PolicyRule } from './namespace.ts';
 import { publishServer, serverDeployment } from './server-image.ts';
@@ -131,7 +132,9 @@ describe('a good set of manifests', () => {
     expect(step.log).toContain('spec.template.spec.containers[server].image: acme/web:1 → acme/web:2');
     expect(step.log).toContain('data.LEVEL: info → debug');
     expect(step.log).toContain('data.KEY: (not shown) → (not shown)');
-    for (const text of [step.raw, step.summary, step.outputs['report'] ?? '']) {
+    const report = await readFile(step.outputs['report'] ?? '', 'utf8');
+    expect(report).toContain('"action": "change"');
+    for (const text of [step.raw, step.summary, report]) {
       expect(text).not.toMatch(/first-value|second-value/);
       expect(text).not.toContain(Buffer.from('second-value-of-it').toString('base64'));
     }
@@ -227,7 +230,7 @@ spec:
     const step = await deploy();
     expect(step.outputs, step.log).toMatchObject({ result: 'failed', 'reason-code': 'start_failed' });
     expect(step.log).toMatch(/CrashLoopBackOff/);
-    expect(step.log).toContain('All 1 changes were written.');
+    expect(step.log).toContain('All that was planned was written: 1 of 1.');
     expect(step.seconds).toBeLessThan(30);
   });
 });
@@ -328,11 +331,154 @@ describe('prune', () => {
   });
 });
 
+describe('one that stops half-way', () => {
+  const three = ['a', 'b', 'c'].map((name) => settings({ LEVEL: 'info' }, name));
+
+  it('says what was written and what was not, and goes on from there', async () => {
+    await write({ 'k8s/a.yml': three });
+    // kube-root-ca.crt, the record of the run, and one more: each is allowed by itself.
+    await namespace.apply({
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'few' },
+      spec: { hard: { 'count/configmaps': '3' } },
+    });
+    await expect
+      .poll(() => field('resourcequota/few', '.status.used'), { timeout: 10_000 })
+      .toContain('configmaps');
+    const step = await deploy();
+    expect(step.outputs, step.log).toMatchObject({ result: 'failed', 'reason-code': 'permission_denied' });
+    expect(step.log).toContain('1 of 3 changes were written, 2 were not');
+    expect(step.log).toMatch(/written: create ConfigMap a in .*not written: create ConfigMap b/s);
+    const record = await field('configmap/deploy-actions.manifests.manifests', '.data.document');
+    expect(record).toContain('"phase":"failed"');
+    await namespace.kubectl('delete', 'resourcequota', 'few');
+    const again = await deploy();
+    expect(again.outputs, again.log).toMatchObject({ result: 'succeeded', created: '2', unchanged: '1' });
+  });
+
+  it('because it was killed, at whichever write, is finished by the next, which writes nothing twice', async () => {
+    const proxy = await startApiProxy(deployer.access);
+    try {
+      for (let nth = 1; ; nth += 1) {
+        await write({ 'k8s/a.yml': three.map((_, index) => settings({ LEVEL: `${nth}` }, `m${index}`)) });
+        let pid = 0;
+        const kill = {
+          kind: 'kill' as const,
+          when: nth % 2 === 0 ? ('after' as const) : ('before' as const),
+          kill: () => killProcess(pid),
+        };
+        proxy.program([onMutation(kill, nth)]);
+        const running = await job.start(
+          'deploy-manifests',
+          { manifests: 'k8s' },
+          { env: { KUBECONFIG: proxy.kubeconfig } },
+        );
+        ({ pid } = running);
+        const killed = await running.done;
+        if (killed.exitCode === 0) {
+          expect(nth).toBeGreaterThan(6);
+          break;
+        }
+        proxy.program([]);
+        const next = await job.step(
+          'deploy-manifests',
+          { manifests: 'k8s' },
+          { env: { KUBECONFIG: proxy.kubeconfig } },
+        );
+        expect(['succeeded', 'unchanged'], next.log).toContain(next.outputs['result']);
+        expect(await field('configmaps', '.items[*].data.LEVEL')).toBe(`${nth} ${nth} ${nth}`);
+        expect(proxy.doubleWrites()).toEqual([]);
+      }
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+describe('manifests that build on each other', () => {
+  it('bring a kind and a namespace first, and what is in them is checked before it is written', async () => {
+    const group = `${namespace.name}.example.com`;
+    const inner = `${namespace.name}-inner`;
+    const definition = {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `widgets.${group}` },
+      spec: {
+        group,
+        scope: 'Namespaced',
+        names: { plural: 'widgets', kind: 'Widget' },
+        versions: [
+          {
+            name: 'v1',
+            served: true,
+            storage: true,
+            schema: {
+              openAPIV3Schema: {
+                type: 'object',
+                properties: { spec: { type: 'object', properties: { size: { type: 'integer' } } } },
+              },
+            },
+          },
+        ],
+      },
+    };
+    const widget = (size: unknown) => ({
+      apiVersion: `${group}/v1`,
+      kind: 'Widget',
+      metadata: { name: 'one', namespace: inner },
+      spec: { size },
+    });
+    const admin = { env: { KUBECONFIG: namespace.kubeconfig } };
+    const base = [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: inner } }, definition];
+    try {
+      await write({ 'k8s/a.yml': [widget('large'), ...base] });
+      const refused = await job.step('deploy-manifests', { manifests: 'k8s' }, admin);
+      expect(refused.outputs, refused.log).toMatchObject({ 'reason-code': 'invalid_input' });
+      expect(refused.log).toMatch(/k8s\/a\.yml:1:\d+: .*size/);
+      await write({ 'k8s/a.yml': [widget(3), ...base] });
+      const step = await job.step('deploy-manifests', { manifests: 'k8s' }, admin);
+      expect(step.outputs, step.log).toMatchObject({ result: 'succeeded', created: '1', unchanged: '2' });
+      expect(
+        await namespace.kubectl(
+          'get',
+          `widgets.${group}`,
+          '-n',
+          inner,
+          '-o',
+          'jsonpath={.items[0].spec.size}',
+        ),
+      ).toBe('3');
+    } finally {
+      await namespace.kubectl('delete', 'namespace', inner, '--ignore-not-found', '--wait=false');
+      await namespace.kubectl('delete', 'crd', `widgets.${group}`, '--ignore-not-found', '--wait=false');
+    }
+  });
+});
+
+describe('an environment that is frozen', () => {
+  it('is not written to', async () => {
+    await write({ 'k8s/a.yml': settings({ LEVEL: 'info' }) });
+    const environment = { app: 'web', environment: 'production' };
+    const frozen = await job.step('releases', {
+      ...environment,
+      command: 'freeze',
+      platform: 'kubernetes',
+      reason: 'Holidays',
+    });
+    expect(frozen.exitCode, frozen.log).toBe(0);
+    const step = await deploy(environment);
+    expect(step.outputs, step.log).toMatchObject({ 'reason-code': 'environment_frozen' });
+    expect(Object.keys(await versions())).not.toContain('ConfigMap settings');
+    const broken = await deploy({ ...environment, 'break-freeze': 'Hotfix' });
+    expect(broken.outputs, broken.log).toMatchObject({ result: 'succeeded', created: '1' });
+  });
+});
+
 describe('the document’s good manifests', () => {
   it('pass the server’s dry run', async () => {
     for (const name of ['configmap.yml', 'health-check.yml', 'network-policy.yml', 'k8s-deployment.yml']) {
       await write({ [`k8s/${name}`]: await readFile(manifestFile(name), 'utf8') });
-      expect(load(await readFile(roleFile, 'utf8').then((text) => text.split('---')[0] ?? ''))).toBeDefined();
     }
     const step = await deploy({ 'dry-run': 'true' });
     expect(step.outputs, step.log).toMatchObject({ result: 'planned', created: '6' });
