@@ -50,7 +50,7 @@ async function remove(
 
 /** What of a field is the same whenever it is written: the values that are there change by themselves. */
 const aims = (changes: readonly FieldChange[]) =>
-  canonicalJson(changes.map(({ field, to }) => [field, to]).toSorted());
+  canonicalJson(Object.fromEntries(changes.map(({ field, to }) => [field, to])));
 
 async function write(planned: PlannedObject, { client, force, log }: ApplyPlanOptions): Promise<void> {
   const { kind, namespace, facts, manifest } = planned;

@@ -95,7 +95,7 @@ async function whatThereIs(
   if (ofGroup.length > 0) return `of that group it serves ${ofGroup.join(', ')}.`;
   // Groups of Kubernetes itself would fill the screen.
   const custom = versions.filter(
-    (version) => /\./.test(groupOf(version)) && !/\.k8s\.io$/.test(groupOf(version)),
+    (version) => /\./.test(groupOf(version)) && !groupOf(version).endsWith('.k8s.io'),
   );
   return `it serves nothing of the group ${groupOf(apiVersion)}${custom.length === 0 ? ', and no kinds of others at all.' : `; of others it has ${custom.join(', ')}.`}`;
 }

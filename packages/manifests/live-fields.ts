@@ -1,4 +1,4 @@
-import { isRecord, parseImageReference, repositoryOf } from '@deploy-actions/core';
+import { canonicalJson, isRecord, parseImageReference, repositoryOf } from '@deploy-actions/core';
 import {
   type Deployment,
   fenceAnnotation,
@@ -81,6 +81,10 @@ function recordAt(object: object | undefined, ...path: string[]): Record<string,
   return isRecord(at) ? at : undefined;
 }
 
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : canonicalJson(value);
+}
+
 /** Leaves out, or sets to what is there. */
 function settle(part: Record<string, unknown>, key: string, value: unknown, owners: ManagedFields[]): void {
   if (owners.some((owner) => !isApplied(owner))) delete part[key];
@@ -107,7 +111,7 @@ function keepColour(
     kept.push({
       field: `spec.selector.${label}`,
       said: String(value),
-      kept: String(there[label]),
+      kept: textOf(there[label]),
       why: 'a release of this suite switched the Service to it',
     });
     settle(said, label, there[label], owners);
@@ -142,7 +146,7 @@ function keepReplicas(
   else if (others.length > 0 && !force)
     why = `${others.map(({ manager = '?' }) => manager).join(', ')} set it`;
   else return;
-  kept.push({ field: 'spec.replicas', said: String(said['replicas']), kept: String(there), why });
+  kept.push({ field: 'spec.replicas', said: textOf(said['replicas']), kept: textOf(there), why });
   settle(said, 'replicas', there, owners);
 }
 

@@ -1,4 +1,5 @@
 import {
+  isRecord,
   type Json,
   type Place,
   readYamlDocuments,
@@ -112,7 +113,10 @@ function createReader({ name, text }: Source, problems: ManifestProblem[]) {
         if (parts.some(({ kind }) => kind !== 'mapping'))
           problem(place, '`<<` takes a mapping, or a list of them.');
         // The first of several wins.
-        merged = parts.toReversed().flatMap((part) => Object.entries(valueOf(part) ?? {}));
+        merged = parts.toReversed().flatMap((part): [string, Json][] => {
+          const said = valueOf(part);
+          return isRecord(said) ? (Object.entries(said) as [string, Json][]) : [];
+        });
       }
     }
     return Object.fromEntries([...merged, ...own]);
@@ -181,7 +185,7 @@ function withoutStringData(secret: ManifestObject): ManifestObject {
     Buffer.from(String(value)).toString('base64'),
   ]);
   const data = typeof rest['data'] === 'object' ? rest['data'] : {};
-  return { ...rest, data: { ...data, ...Object.fromEntries(encoded) } } as ManifestObject;
+  return { ...rest, data: { ...data, ...Object.fromEntries(encoded) } };
 }
 
 /** The values of a Secret, encoded and not: what must not be seen. */

@@ -1,4 +1,4 @@
-import { cancelled, type Deadline, DeployError, type Log } from '@deploy-actions/core';
+import { cancelled, type Deadline, DeployError, type Log, messageOf } from '@deploy-actions/core';
 import {
   type Deployment,
   type KubernetesClient,
@@ -91,7 +91,7 @@ async function waitFor(planned: PlannedObject, options: WaitOptions): Promise<vo
   const stop = new AbortController();
   const watching = AbortSignal.any([signal, stop.signal]);
   const bell = createBell();
-  let broken: unknown;
+  let broken: Error | undefined;
   const follow = async <T>(lists: AsyncGenerator<T>, note: (list: T) => void) => {
     for await (const list of lists) {
       note(list);
@@ -112,7 +112,7 @@ async function waitFor(planned: PlannedObject, options: WaitOptions): Promise<vo
         })
       : undefined,
   ]).catch((thrown: unknown) => {
-    broken = thrown;
+    broken = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     bell.ring();
   });
   try {

@@ -328,7 +328,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     return problems.find((problem) => problem !== undefined);
   }
 
-  const evidence = (pod: string | null, container: string | null) => evidenceOf(client, log, pod, container);
+  function evidence(pod: string | null, container: string | null): Promise<string[]> {
+    return evidenceOf(client, log, pod, container);
+  }
 
   async function startFailed(slot: string, failure: Failure): Promise<DeployError> {
     return new DeployError('start_failed', `${slot} cannot start: ${failure.message}`, {
