@@ -42,6 +42,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./trivy-scan/definition.ts'),
     () => import('./trivy-scan/run.ts'),
   ),
+  'deploy-manifests': actionModule(
+    () => import('./deploy-manifests/definition.ts'),
+    () => import('./deploy-manifests/run.ts'),
+  ),
   rollback: actionModule(
     () => import('./rollback/definition.ts'),
     () => import('./rollback/run.ts'),

@@ -16,7 +16,7 @@ import {
   type Subject,
 } from '@deploy-actions/diagnosis';
 import { execInPod } from '@deploy-actions/kubernetes';
-import { openClient, workloadOf } from '@deploy-actions/targets';
+import { connectKubernetes, workloadOf } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -40,7 +40,7 @@ async function writeFolder(facts: Facts, causes: Cause[], markdown: string, fold
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { log, signal, summary } = context;
-  const client = await openClient(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   try {
     const redactor = createRedactor();
     const url = inputs['database-url'];

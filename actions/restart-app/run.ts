@@ -37,7 +37,7 @@ import {
   type StateStore,
   thisProcess,
 } from '@deploy-actions/release-engine';
-import { openClient, runIdentity, workloadOf } from '@deploy-actions/targets';
+import { connectKubernetes, runIdentity, workloadOf } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -187,7 +187,7 @@ async function untilHealthy(
 
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { log, signal, summary } = context;
-  const client = await openClient(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   const leases: Lease[] = [];
   try {
     const identity = runIdentity(context);
@@ -323,7 +323,7 @@ async function explained(
 /** Takes back what a run that was killed left, where that is its own. */
 export async function post(inputs: Inputs, context: Context): Promise<void> {
   if (inputs['dry-run']) return;
-  const client = await openClient(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   try {
     const { kind, workload } = await find(client, inputs);
     const before = beforeOf(workload);

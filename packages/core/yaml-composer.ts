@@ -102,21 +102,53 @@ function syntaxProblem(thrown: YAMLException, { placeOf, lineOf }: Locator): Yam
 
 /** The document of a text; see `readYaml`. */
 export function compose(text: string): YamlDocument {
+  const [first, ...others] = composeAll(text);
+  const { root, problems } = first ?? { root: null, problems: [] };
+  const second = others.slice(0, 1).map(({ root: other, place }): YamlProblem => ({
+    place: other?.place ?? place,
+    message: 'a second document begins here; a file has one',
+  }));
+  return { root, problems: inOrder([...problems, ...second]) };
+}
+
+function inOrder(problems: YamlProblem[]): YamlProblem[] {
+  return problems.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
+}
+
+/** Every document of a text, each with anchors of its own; see `readYamlDocuments`. */
+export function composeAll(text: string): (YamlDocument & { place: Place })[] {
   const locator = createLocator(text);
-  const { placeOf, lineOf } = locator;
   let events: Event[];
   try {
     events = parseEvents(text, {});
   } catch (thrown) {
     if (!(thrown instanceof YAMLException)) throw thrown;
-    return { root: null, problems: [syntaxProblem(thrown, locator)] };
+    const problem = syntaxProblem(thrown, locator);
+    return [{ root: null, problems: [problem], place: problem.place }];
   }
+  const documents: (YamlDocument & { place: Place })[] = [];
+  for (let next = 0; next < events.length;) {
+    const { document, end } = composeOne(text, events, next, locator);
+    documents.push(document);
+    next = end;
+  }
+  return documents;
+}
+
+/** The document whose event is at `begin`, and where the next one begins. */
+function composeOne(
+  text: string,
+  events: Event[],
+  begin: number,
+  { placeOf, lineOf }: Locator,
+): { document: YamlDocument & { place: Place }; end: number } {
   const problems: YamlProblem[] = [];
   const anchors = new Map<string, YamlNode>();
   /** How many values a node has with everything in it, those of aliases counted again; without an entry, 1. */
   const sizes = new WeakMap<YamlNode, number>();
   const sizeOf = (node: YamlNode) => sizes.get(node) ?? 1;
-  let next = 0;
+  // After the event of the document itself.
+  let next = begin + 1;
   let repeated = 0;
 
   const problem = (place: Place, message: string) => void problems.push({ place, message });
@@ -249,15 +281,6 @@ export function compose(text: string): YamlDocument {
     return made;
   }
 
-  let root: YamlNode | null = null;
-  for (let count = 0; count < 2 && next < events.length; count += 1) {
-    // The event of the document, its content, and the event of its end.
-    next += 1;
-    const content = node(placeOf(text.length));
-    next += 1;
-    if (count === 0) root = content;
-    else problem(content.place, 'a second document begins here; a file has one');
-  }
-  problems.sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
-  return { root, problems };
+  const root = node(placeOf(text.length));
+  return { document: { root, problems: inOrder(problems), place: root.place }, end: next + 1 };
 }

@@ -58,6 +58,15 @@ export async function readYaml(text: string): Promise<YamlDocument> {
   return compose(text);
 }
 
+/**
+ * The same for a text of several documents, divided by `---`. One of which nothing is written is null, with the place where its
+ * content would be. After a mistake in the syntax there is one document, with the problem alone. Never throws.
+ */
+export async function readYamlDocuments(text: string): Promise<YamlDocument[]> {
+  const { composeAll } = await import('./yaml-composer.ts');
+  return composeAll(text);
+}
+
 /** The value without its places. */
 export function jsonOf(node: YamlNode): Json {
   switch (node.kind) {

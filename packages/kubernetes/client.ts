@@ -38,6 +38,19 @@ export interface Change<T extends KubernetesObject> {
   isMade(current: T): boolean;
 }
 
+export interface ApplyOptions {
+  /** The server does all but to store it, and answers what there would be. */
+  dryRun?: boolean;
+  /** Takes fields over from other managers. */
+  force?: boolean;
+}
+
+/** A kind that the API serves. */
+export interface ServedKind extends Omit<Resource<KubernetesObject>, 'object'> {
+  isClusterWide: boolean;
+  verbs: string[];
+}
+
 export interface ProxyAnswer {
   status: number;
   body: string;
@@ -66,9 +79,26 @@ export interface KubernetesClient {
     object: T,
     isMade: (current: T) => boolean,
   ): Promise<T>;
+  /**
+   * Server-side apply (https://kubernetes.io/docs/reference/using-api/server-side-apply/): the fields of the object become as
+   * it says, and those that this suite applied before and that are not in it any more go. With a `resourceVersion` in it, it
+   * takes effect at that version alone. Throws an ApiError with `conflicts` where a field is another manager's.
+   */
+  apply<T extends KubernetesObject>(resource: Resource<T>, object: T, options?: ApplyOptions): Promise<T>;
+  /** What the API serves in a group and version (`apps/v1`); undefined when it serves none of it. */
+  served(apiVersion: string): Promise<ServedKind[] | undefined>;
+  /** Every group and version that is served: `v1`, `apps/v1`. */
+  servedVersions(): Promise<string[]>;
+  /** The same client in another namespace; it is closed with this one. */
+  within(namespace: string): KubernetesClient;
   /** Throws `state_conflict` when the object is not at the resourceVersion of `from` any more. */
   change<T extends KubernetesObject>(resource: Resource<T>, change: Change<T>): Promise<T>;
-  remove<T extends KubernetesObject>(resource: Resource<T>, name: string): Promise<void>;
+  /** With `uid`, that object alone: one of the same name that was made since stays, with `state_conflict`. */
+  remove<T extends KubernetesObject>(
+    resource: Resource<T>,
+    name: string,
+    options?: { uid?: string | undefined },
+  ): Promise<void>;
   /**
    * What there is, and again whenever it changes: a list, then a watch from its resourceVersion, and a list anew where
    * the watch cannot go on. Ends when the signal aborts.
@@ -108,13 +138,15 @@ export interface ClientOptions {
   log: Log;
   /** Milliseconds between tries; for tests. */
   pauses?: readonly number[];
+  /** Connections that are another client's to close. */
+  transport?: Transport;
 }
 
 const never = new AbortController().signal;
 
 export function createClient(options: ClientOptions): KubernetesClient {
   const { connection, namespace, log } = options;
-  const transport: Transport = createTransport(connection);
+  const transport: Transport = options.transport ?? createTransport(connection);
   /** Server time minus the monotonic clock. */
   let clock: number | undefined;
 
@@ -131,7 +163,8 @@ export function createClient(options: ClientOptions): KubernetesClient {
   function pathOf<T extends KubernetesObject>(resource: Resource<T>, name?: string, sub?: string): string {
     const root =
       resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
-    const parts = [root, 'namespaces', encodeURIComponent(namespace), resource.plural];
+    const within = resource.isClusterWide === true ? [] : ['namespaces', encodeURIComponent(namespace)];
+    const parts = [root, ...within, resource.plural];
     if (name !== undefined) parts.push(encodeURIComponent(name));
     if (sub !== undefined) parts.push(sub);
     return parts.join('/');
@@ -148,7 +181,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
       resource: sub === undefined ? resource.plural : `${resource.plural}/${sub}`,
       group: resource.group,
       kind: resource.kind,
-      namespace,
+      namespace: resource.isClusterWide === true ? '' : namespace,
       name,
     };
   }
@@ -185,7 +218,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
   function pauseAfter(thrown: unknown, attempt: number): number | undefined {
     const pause = (options.pauses ?? pauses)[attempt];
     if (!(thrown instanceof ApiError) || pause === undefined || isLasting(thrown)) return undefined;
-    const transient = thrown.status === 0 || thrown.status === 429 || thrown.status >= 500;
+    const transient = thrown.reasonCode === 'unreachable';
     if (!transient) return undefined;
     // Jitter keeps many runs from coming back at once.
     return Math.min(longestWait, thrown.retryAfter ?? pause * (0.75 + Math.random() / 2));
@@ -196,7 +229,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
     await sleep(pause, signal, `waiting for ${connection.server}`);
   }
 
-  /** A read: repeated whenever that can help. */
+  /** A read, or what may be done again: repeated whenever that can help. */
   async function read(
     asked: Asked,
     call: { method: string; path: string; body?: string; contentType?: string; timeout?: number },
@@ -439,11 +472,73 @@ export function createClient(options: ClientOptions): KubernetesClient {
       );
     },
 
-    async remove(resource, name) {
+    async apply(resource, object, { dryRun = false, force = false } = {}) {
+      const { name } = object.metadata;
+      const query = queryOf({
+        fieldManager,
+        fieldValidation: 'Strict',
+        force: force ? 'true' : undefined,
+        dryRun: dryRun ? 'All' : undefined,
+      });
+      const asked = askedFor('patch', resource, name);
+      const call = {
+        method: 'PATCH',
+        path: `${pathOf(resource, name)}${query}`,
+        body: JSON.stringify(object),
+        contentType: 'application/apply-patch+yaml',
+      };
+      // Applied again it does what it did; where it rests on a version, one that took effect has moved that.
+      return objectOf(await read(asked, call, never), asked);
+    },
+
+    async served(apiVersion) {
+      const [version = '', group = ''] = apiVersion.split('/').toReversed();
+      const path = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+      const asked = discovery(apiVersion);
+      try {
+        const list = parse(await read(asked, { method: 'GET', path }, never), asked)['resources'];
+        return (Array.isArray(list) ? list : []).flatMap((one: unknown): ServedKind[] => {
+          if (!isRecord(one) || String(one['name']).includes('/')) return [];
+          return [
+            {
+              group,
+              version,
+              plural: String(one['name']),
+              kind: String(one['kind']),
+              isClusterWide: one['namespaced'] !== true,
+              verbs: Array.isArray(one['verbs']) ? one['verbs'].map(String) : [],
+            },
+          ];
+        });
+      } catch (thrown) {
+        if (statusOf(thrown) === 404) return undefined;
+        throw thrown;
+      }
+    },
+
+    async servedVersions() {
+      const asked = discovery('API groups');
+      const { groups } = parse(await read(asked, { method: 'GET', path: '/apis' }, never), asked);
+      const versions = (Array.isArray(groups) ? groups : []).flatMap((group: unknown) => {
+        const list = isRecord(group) ? group['versions'] : undefined;
+        return (Array.isArray(list) ? list : []).flatMap((one: unknown) =>
+          isRecord(one) ? [String(one['groupVersion'])] : [],
+        );
+      });
+      return ['v1', ...versions];
+    },
+
+    within: (other) => createClient({ ...options, namespace: other, transport }),
+
+    async remove(resource, name, { uid } = {}) {
       const asked = askedFor('delete', resource, name);
+      const body =
+        uid === undefined
+          ? {}
+          : { body: JSON.stringify({ propagationPolicy: 'Background', preconditions: { uid } }) };
       try {
         // Repeated, it finds nothing left to delete.
-        await read(asked, { method: 'DELETE', path: pathOf(resource, name) }, never);
+        await read(asked, { method: 'DELETE', path: pathOf(resource, name), ...body }, never);
       } catch (thrown) {
         if (statusOf(thrown) !== 404) throw thrown;
       }
@@ -562,8 +657,15 @@ export function createClient(options: ClientOptions): KubernetesClient {
       if (missing.length > 0) throw withoutRights(namespace, connection.user, missing);
     },
 
-    close: () => transport.close(),
+    close() {
+      if (options.transport === undefined) transport.close();
+    },
   };
+}
+
+/** What is asked of the API about itself, which everybody who is known may read. */
+function discovery(what: string): Asked {
+  return { verb: 'get', resource: what, group: '', kind: what, namespace: '' };
 }
 
 function queryOf(values: Record<string, string | undefined>): string {

@@ -6,6 +6,7 @@ import { type Right, ruleFor } from './rights.ts';
 /** What was asked, in the words of a Role. */
 export interface Asked extends Right {
   kind: string;
+  /** Empty for what is in none. */
   namespace: string;
   name?: string | undefined;
 }
@@ -18,6 +19,10 @@ export class ApiError extends DeployError {
   readonly retryAfter: number | undefined;
   /** Whether the request may have taken effect all the same. */
   readonly unclear: boolean;
+  /** The fields that server-side apply would take away from others. */
+  readonly conflicts: FieldConflict[];
+  /** The fields that the server refuses, with its words. */
+  readonly causes: { field: string; message: string }[];
 
   constructor(
     reasonCode: ReasonCode,
@@ -26,6 +31,8 @@ export class ApiError extends DeployError {
       status: number;
       unclear: boolean;
       retryAfter?: number | undefined;
+      conflicts?: FieldConflict[];
+      causes?: { field: string; message: string }[];
       remedy?: string;
       details?: string[];
       cause?: unknown;
@@ -36,7 +43,24 @@ export class ApiError extends DeployError {
     this.status = options.status;
     this.retryAfter = options.retryAfter;
     this.unclear = options.unclear;
+    this.conflicts = options.conflicts ?? [];
+    this.causes = options.causes ?? [];
   }
+}
+
+/** A field that another manager set, to another value. */
+export interface FieldConflict {
+  /** `.spec.replicas` */
+  field: string;
+  manager: string;
+}
+
+function conflictsIn(status: Status | undefined): FieldConflict[] {
+  return (status?.details?.causes ?? []).flatMap(({ reason, field = '', message = '' }) => {
+    // `conflict with "kubectl" using apps/v1`, or without the version.
+    const manager = /^conflict with "(.*?)"/.exec(message)?.[1] ?? message;
+    return reason === 'FieldManagerConflict' ? [{ field, manager }] : [];
+  });
 }
 
 export function statusOf(thrown: unknown): number | undefined {
@@ -45,9 +69,8 @@ export function statusOf(thrown: unknown): number | undefined {
 
 /** `Deployment helpdesk-blue in production`. */
 export function describeObject({ kind, name, namespace }: Asked): string {
-  return name === undefined
-    ? `${kind} objects in namespace ${namespace}`
-    : `${kind} ${name} in namespace ${namespace}`;
+  const where = namespace === '' ? '' : ` in namespace ${namespace}`;
+  return name === undefined ? `${kind} objects${where}` : `${kind} ${name}${where}`;
 }
 
 function asStatus(body: string): Status | undefined {
@@ -89,6 +112,18 @@ export interface RefusedAnswer {
   authorization: string | undefined;
 }
 
+/**
+ * The fields of an object that server-side apply cannot read as its kind says. The server answers 500 to it, with one line for
+ * each: `failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.tmplate: field not declared in schema`.
+ */
+function untypedFields(text: string): { field: string; message: string }[] {
+  if (!text.startsWith('failed to create typed patch object')) return [];
+  return [...text.matchAll(/(?:^|\s)(\.\S+?): (.+?)$/gm)].map(([, field = '', message = '']) => ({
+    field,
+    message,
+  }));
+}
+
 /** The error that an answer other than 2xx is. */
 export function refusal(connection: Connection, asked: Asked, answer: RefusedAnswer, now: number): ApiError {
   const said = asStatus(answer.body);
@@ -100,7 +135,7 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
     reasonCode: ReasonCode,
     message: string,
     remedy?: string,
-    more: { unclear?: boolean; details?: string[] } = {},
+    more: { unclear?: boolean; details?: string[]; causes?: { field: string; message: string }[] } = {},
   ) =>
     new ApiError(reasonCode, message, {
       status,
@@ -108,6 +143,7 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
       unclear: more.unclear ?? false,
       ...(remedy === undefined ? {} : { remedy }),
       ...(more.details === undefined ? {} : { details: more.details }),
+      ...(more.causes === undefined ? {} : { causes: more.causes }),
     });
 
   switch (status) {
@@ -138,8 +174,8 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
       }
       return error(
         'permission_denied',
-        `The right to ${asked.verb} ${asked.resource} in namespace ${asked.namespace} is missing: ${text}`,
-        `Add to the Role of the user that deploys:\n${ruleFor(asked)}`,
+        `The right to ${asked.verb} ${asked.resource}${asked.namespace === '' ? '' : ` in namespace ${asked.namespace}`} is missing: ${text}`,
+        `Add to the ${asked.namespace === '' ? 'ClusterRole' : 'Role'} of the user that deploys:\n${ruleFor(asked)}`,
       );
     case 404:
       if (/could not find the requested resource/.test(text)) {
@@ -149,17 +185,36 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
           'Use a cluster that does, or install what defines this kind.',
         );
       }
+      if (/^namespaces ".*" not found/.test(text)) {
+        return error(
+          'not_found',
+          `There is no namespace ${asked.namespace} on ${connection.server}.`,
+          'Correct `namespace`, or make it first.',
+        );
+      }
       return error(
         'not_found',
         `There is no ${what} on ${connection.server}.`,
         'Correct the name or `namespace`, and see that the context is for this cluster.',
       );
-    case 409:
+    case 409: {
+      const conflicts = conflictsIn(said);
+      if (conflicts.length > 0) {
+        const fields = conflicts.map(({ field, manager }) => `${field} is set by ${manager}`);
+        return new ApiError('state_conflict', `${what} has fields of others: ${fields.join('; ')}`, {
+          status,
+          unclear: false,
+          conflicts,
+          details: fields,
+          remedy: 'Leave these fields out, or take them over.',
+        });
+      }
       return error(
         'state_conflict',
         `${what} was changed by somebody else at the same time: ${text}`,
         'Run this again: it will read it anew.',
       );
+    }
     case 410:
       return error('state_conflict', `${what}: what was read is too old to go on from: ${text}`);
     case 400:
@@ -169,11 +224,14 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
       const causes = (said?.details?.causes ?? []).map(
         ({ field, message }) => `${field ?? 'the object'}: ${message ?? ''}`,
       );
+      const fields = (said?.details?.causes ?? []).flatMap(({ field, message = '' }) =>
+        field === undefined || field === '' ? [] : [{ field, message }],
+      );
       return error(
         'invalid_input',
         `The API server refuses ${what}: ${causes.length > 0 ? causes.join('; ') : text}`,
         'Correct the fields that are named; nothing was changed.',
-        { details: causes },
+        { details: causes, causes: fields },
       );
     }
     case 429:
@@ -182,7 +240,16 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
         `${connection.server} is too busy: ${text}`,
         'Run it again later, or have its priority raised (API Priority and Fairness).',
       );
-    default:
+    default: {
+      const untyped = untypedFields(text);
+      if (untyped.length > 0) {
+        return error(
+          'invalid_input',
+          `The API server refuses ${what}: ${untyped.map(({ field, message }) => `${field}: ${message}`).join('; ')}`,
+          'Correct the fields that are named; nothing was changed.',
+          { causes: untyped },
+        );
+      }
       return error(
         'unreachable',
         `${connection.server} answered ${status} to ${asked.verb} ${what}: ${text}`,
@@ -190,6 +257,7 @@ export function refusal(connection: Connection, asked: Asked, answer: RefusedAns
         // With Retry-After the server says that it did not even begin.
         { unclear: !(status === 503 && retryAfter !== undefined) },
       );
+    }
   }
 }
 

@@ -1,7 +1,8 @@
+export * from './annotations.ts';
 export * from './client.ts';
 export * from './colours.ts';
-export { ApiError, statusOf } from './errors.ts';
 export { execInPod, type ExecOptions, type ExecResult } from './exec.ts';
+export { ApiError, type FieldConflict, statusOf } from './errors.ts';
 export * from './kubeconfig.ts';
 export * from './objects.ts';
 export type { Right } from './rights.ts';

@@ -11,6 +11,16 @@ export interface ObjectMeta {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   ownerReferences?: { kind: string; name: string; uid: string; controller?: boolean }[];
+  managedFields?: ManagedFields[];
+}
+
+/** Who set which fields last, as the API server keeps it for server-side apply. */
+export interface ManagedFields {
+  manager?: string;
+  operation?: 'Apply' | 'Update';
+  subresource?: string;
+  /** Nested by field: `f:spec`, `k:{"name":"web"}`; a leaf is empty. */
+  fieldsV1?: Record<string, unknown>;
 }
 
 export interface KubernetesObject {
@@ -193,6 +203,8 @@ export interface Resource<T extends KubernetesObject> {
   version: string;
   plural: string;
   kind: string;
+  /** Whether its objects are in no namespace. */
+  isClusterWide?: boolean;
   /** Never set: it carries the type of the objects. */
   readonly object?: T;
 }

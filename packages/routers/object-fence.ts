@@ -1,9 +1,6 @@
 import { DeployError } from '@deploy-actions/core';
-import type { KubernetesObject } from '@deploy-actions/kubernetes';
+import { fenceAnnotation, type KubernetesObject } from '@deploy-actions/kubernetes';
 import type { Fence } from '@deploy-actions/release-engine';
-
-/** On an object: the fencing token of the newest holder of the lease. Lower ones are refused. */
-export const fenceAnnotation = 'deploy-actions.dev/fence';
 
 export function fenceOf({ metadata }: KubernetesObject): number {
   const value = Number(metadata.annotations?.[fenceAnnotation] ?? '0');

@@ -1,5 +1,6 @@
 import { cancelled, type Deadline, DeployError, isRecord, type Log, sleep } from '@deploy-actions/core';
 import {
+  fenceAnnotation,
   type Colours,
   type Deployment,
   findSharers,
@@ -10,7 +11,7 @@ import {
   type Service,
 } from '@deploy-actions/kubernetes';
 import type { Drained, Fence, Observed, Router, Target, Traffic } from '@deploy-actions/release-engine';
-import { deposed, fenceAnnotation, fenceOf } from './object-fence.ts';
+import { deposed, fenceOf } from './object-fence.ts';
 import {
   type Counts,
   countsFor,

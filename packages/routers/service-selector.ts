@@ -1,6 +1,7 @@
 import { cancelled, type Deadline, DeployError, type Log, sleep } from '@deploy-actions/core';
 import {
   type Colours,
+  fenceAnnotation,
   findColours,
   hasLabels,
   type KubernetesClient,
@@ -12,7 +13,7 @@ import {
   type Service,
 } from '@deploy-actions/kubernetes';
 import type { Fence, Observed, Router, Target, Traffic } from '@deploy-actions/release-engine';
-import { deposed, fenceAnnotation, fenceOf } from './object-fence.ts';
+import { deposed, fenceOf } from './object-fence.ts';
 import { urlProblem } from './url-probe.ts';
 
 export interface ServiceSelectorOptions {

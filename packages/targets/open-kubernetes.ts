@@ -9,7 +9,7 @@ import {
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createReplicaWeight, createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
-import { openClient } from './kubernetes-client.ts';
+import { connectKubernetes } from './connect-kubernetes.ts';
 import { type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import type { PodMetrics } from './pod-endpoint.ts';
@@ -24,7 +24,7 @@ function stateIn(client: KubernetesClient, { app, environment, service }: StateI
 
 /** The state alone, for those who look at releases. */
 export async function openClusterState(inputs: StateInputs, context: Context): Promise<State> {
-  return stateIn(await openClient(inputs, context), inputs);
+  return stateIn(await connectKubernetes(inputs, context), inputs);
 }
 
 /** How the pods behind a Service are asked for their metrics. */
@@ -32,7 +32,7 @@ export async function openPodMetrics(
   inputs: Partial<KubernetesTargetInputs> & { service: string },
   context: Context,
 ): Promise<PodMetrics> {
-  const client = await openClient(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   return podMetricsOf(client, { service: inputs.service, slotLabel: inputs['slot-label'] });
 }
 
@@ -45,7 +45,7 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
       remedy: 'Name the Service that has the traffic (`service`, or `kubernetes.service` in deploy.yml).',
     });
   }
-  const client = await openClient(inputs, context);
+  const client = await connectKubernetes(inputs, context);
   const slotLabel = inputs['slot-label'];
   const scope =
     inputs.image === undefined

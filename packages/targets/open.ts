@@ -169,7 +169,7 @@ export async function requireWritable(target: Target): Promise<void> {
 
 /** Runs `work` while holding the environment's lease, and gives it back however that ends. */
 export async function withLease<T>(
-  target: Target,
+  target: Pick<Target, 'label' | 'store' | 'run' | 'isAlive'>,
   wait: number,
   signal: AbortSignal,
   log: Log,

@@ -13,8 +13,8 @@ import {
   findColours,
   findSharers,
   type KubernetesClient,
-  type KubernetesEvent,
   type Pod,
+  releaseAnnotation,
   type ReplicaSet,
   resources,
   type Right,
@@ -24,16 +24,11 @@ import {
   type Substitution,
 } from '@deploy-actions/kubernetes';
 import type { Fence, Platform, Readiness, Slot } from '@deploy-actions/release-engine';
+import { createBell } from './bell.ts';
 import { checkPod, checkTargetOf } from './direct-check.ts';
+import { evidenceOf, remedyFor } from './evidence.ts';
 import { type Failure, type Judged, judge } from './readiness.ts';
-import {
-  checkRelease,
-  type KubernetesRelease,
-  releaseAnnotation,
-  releaseIn,
-  revisionOf,
-  type Scope,
-} from './release.ts';
+import { checkRelease, type KubernetesRelease, releaseIn, revisionOf, type Scope } from './release.ts';
 
 export interface KubernetesOptions {
   client: KubernetesClient;
@@ -63,8 +58,6 @@ const conflictsAllowed = 12;
 const longestLook = 1_000;
 const checkPause = 200;
 const checkTimeout = 3_000;
-const logLines = 20;
-const eventsShown = 10;
 
 /** What it takes; events and logs, which only help to see why a version does not start, may be kept from it. */
 const ownRights: readonly Right[] = [
@@ -356,41 +349,8 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     return problems.find((problem) => problem !== undefined);
   }
 
-  async function evidence(pod: string | null, container: string | null): Promise<string[]> {
-    const quiet = async <T>(work: Promise<T[]>): Promise<T[]> => {
-      try {
-        return await work;
-      } catch (thrown) {
-        log.debug(`Evidence could not be read: ${messageOf(thrown)}`);
-        return [];
-      }
-    };
-    if (pod === null) return [];
-    const lines: string[] = [];
-    const events = await quiet(eventsOf(pod));
-    for (const { type, reason, message } of events.slice(-eventsShown)) {
-      lines.push(`event ${type ?? ''} ${reason ?? ''}: ${(message ?? '').trim()}`);
-    }
-    if (container !== null) {
-      const now = await quiet(client.logs(pod, container, { lines: logLines }));
-      const log =
-        now.length > 0 ? now : await quiet(client.logs(pod, container, { lines: logLines, previous: true }));
-      lines.push(
-        ...(log.length === 0
-          ? [`${pod}/${container} wrote no log.`]
-          : log.map((line) => `${pod}/${container}: ${line}`)),
-      );
-    }
-    return lines;
-  }
-
-  async function eventsOf(pod: string): Promise<KubernetesEvent[]> {
-    const { items } = await client.list(resources.events, {
-      fieldSelector: `involvedObject.kind=Pod,involvedObject.name=${pod}`,
-    });
-    const at = ({ lastTimestamp, eventTime, metadata }: KubernetesEvent) =>
-      Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '');
-    return items.toSorted((a, b) => at(a) - at(b));
+  function evidence(pod: string | null, container: string | null): Promise<string[]> {
+    return evidenceOf(client, log, pod, container);
   }
 
   async function startFailed(slot: string, failure: Failure): Promise<DeployError> {
@@ -451,57 +411,4 @@ function imagesPatch(changed: Substitution[]): Record<string, { name: string; im
 function restarted(now: number | undefined): Record<string, unknown> {
   const at = new Date(now ?? Date.now()).toISOString();
   return { spec: { template: { metadata: { annotations: { 'deploy-actions.dev/restarted-at': at } } } } };
-}
-
-function remedyFor(reason: string): string {
-  switch (reason) {
-    case 'ErrImagePull':
-    case 'ImagePullBackOff':
-    case 'InvalidImageName':
-    case 'ErrImageNeverPull':
-      return 'See that the image exists under this name, for the architecture of the nodes, and that the pods may pull it (imagePullSecrets).';
-    case 'Unschedulable':
-      return 'Make room on the nodes, or correct the requests, node selector, tolerations or volumes of the pod.';
-    case 'FailedCreate':
-      return 'Raise the quota, or correct what the cluster refuses.';
-    case 'Paused':
-      return 'Resume the Deployment.';
-    case 'CreateContainerConfigError':
-      return 'Make the ConfigMap or Secret that the pod names.';
-    default:
-      return 'Look at the last log lines and events, correct the cause and release again.';
-  }
-}
-
-interface Bell {
-  ring(): void;
-  /** Until it rings, has rung since the last wait, or the time is over. */
-  wait(milliseconds: number, signal: AbortSignal): Promise<void>;
-}
-
-function createBell(): Bell {
-  let rung = false;
-  let wake: (() => void) | undefined;
-  return {
-    ring() {
-      rung = true;
-      wake?.();
-    },
-    async wait(milliseconds, signal) {
-      if (!rung && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, milliseconds);
-          const done = () => {
-            clearTimeout(timer);
-            signal.removeEventListener('abort', done);
-            resolve();
-          };
-          wake = done;
-          signal.addEventListener('abort', done, { once: true });
-        });
-        wake = undefined;
-      }
-      rung = false;
-    },
-  };
 }

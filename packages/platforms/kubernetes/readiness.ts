@@ -2,6 +2,7 @@ import { canonicalJson } from '@deploy-actions/core';
 import type {
   ContainerStatus,
   Deployment,
+  KubernetesObject,
   Pod,
   PodTemplate,
   ReplicaSet,
@@ -46,7 +47,7 @@ export interface JudgeOptions {
   unschedulableFor: number;
 }
 
-function isOwnedBy(object: Pod | ReplicaSet, uid: string | undefined): boolean {
+export function isOwnedBy(object: KubernetesObject, uid: string | undefined): boolean {
   return (object.metadata.ownerReferences ?? []).some(
     (owner) => owner.controller === true && owner.uid === uid,
   );
@@ -71,7 +72,7 @@ function currentReplicaSet({ deployment, replicaSets }: SlotObjects): ReplicaSet
 const isLeaving = ({ metadata }: Pod) => metadata.deletionTimestamp !== undefined;
 const hasEnded = ({ status }: Pod) => status?.phase === 'Failed' || status?.phase === 'Succeeded';
 
-function isPodReady(pod: Pod): boolean {
+export function isPodReady(pod: Pod): boolean {
   return (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 
@@ -121,7 +122,8 @@ function containerFailure(pod: Pod, status: ContainerStatus): Failure | undefine
   };
 }
 
-function podFailure(pod: Pod, { now, unschedulableFor }: JudgeOptions): Failure | undefined {
+/** Why a pod will not become ready by itself; undefined when it may. */
+export function podFailure(pod: Pod, { now, unschedulableFor }: JudgeOptions): Failure | undefined {
   for (const status of statusesOf(pod)) {
     const failure = containerFailure(pod, status);
     if (failure !== undefined) return failure;

@@ -6,7 +6,7 @@ import {
   repositoryOf,
   versionOfImage,
 } from '@deploy-actions/core';
-import { type Deployment, imagesKey, type PodSpec } from '@deploy-actions/kubernetes';
+import { type Deployment, imagesKey, type PodSpec, releaseAnnotation } from '@deploy-actions/kubernetes';
 import type { Release } from '@deploy-actions/release-engine';
 
 /** A version on Kubernetes: the images that its pods run. Everything else of a pod is what the manifests say. */
@@ -18,9 +18,6 @@ export interface KubernetesRelease extends Release {
   /** Pods wanted; null: as many as the slot that serves has, and no fewer than are there. */
   replicas: number | null;
 }
-
-/** Where a Deployment keeps the release that was deployed to it. */
-export const releaseAnnotation = 'deploy-actions.dev/release';
 
 /** Throws `invalid_input`. */
 export function checkRelease({ version, images, replicas }: KubernetesRelease): void {

@@ -1,5 +1,4 @@
-import type { Context, InputSpecs, InputValues } from '@deploy-actions/action-kit';
-import { createClient, type KubernetesClient, loadKubeconfig } from '@deploy-actions/kubernetes';
+import type { InputSpecs } from '@deploy-actions/action-kit';
 import { kubernetesTargetInputs } from './kubernetes-inputs.ts';
 import { targetInputs } from './inputs.ts';
 
@@ -32,28 +31,6 @@ export const workloadInputs = {
     example: 'production',
   },
 } as const satisfies InputSpecs;
-
-type ClusterInputs = Partial<InputValues<typeof clusterInputs>>;
-
-/** A kubeconfig is given as a path or as its text, which has more than one word. */
-function kubeconfigOf(text: string | undefined): { content?: string; file?: string } {
-  if (text === undefined) return {};
-  return /[\n{]/.test(text) ? { content: text } : { file: text };
-}
-
-/** The cluster and namespace that the inputs name, with the credentials masked. Asks the cluster nothing yet. */
-export async function openClient(inputs: ClusterInputs, context: Context): Promise<KubernetesClient> {
-  const { log } = context;
-  const connection = await loadKubeconfig({
-    ...kubeconfigOf(inputs.kubeconfig),
-    context: inputs.context,
-    environment: context.environment,
-  });
-  for (const secret of connection.secrets) context.mask(secret);
-  const namespace = inputs.namespace ?? connection.namespace ?? 'default';
-  log.debug(`Cluster ${connection.server}, context ${connection.context}, namespace ${namespace}.`);
-  return createClient({ connection, namespace, log });
-}
 
 /** `deployment/helpdesk` in its parts. */
 export function workloadOf(text: string): { kind: 'deployment' | 'statefulset' | 'daemonset'; name: string } {

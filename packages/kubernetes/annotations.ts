@@ -1,0 +1,7 @@
+/* What this suite keeps on the objects that it changes. */
+
+/** On a Service: the fencing token of the newest holder of the lease that wrote its selector. Lower ones are refused. */
+export const fenceAnnotation = 'deploy-actions.dev/fence';
+
+/** On a Deployment: the release that was deployed to it. */
+export const releaseAnnotation = 'deploy-actions.dev/release';
