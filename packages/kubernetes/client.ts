@@ -86,6 +86,8 @@ export interface KubernetesClient {
     path: string,
     options: { timeout: number; signal: AbortSignal; scheme?: 'http' | 'https' },
   ): Promise<ProxyAnswer>;
+  /** The server's version, such as 1.34: `{ major: 1, minor: 34 }`. */
+  version(): Promise<{ major: number; minor: number }>;
   /** Milliseconds since the epoch by the server's clock, from the newest answer; undefined before the first. */
   now(): number | undefined;
   close(): void;
@@ -473,6 +475,14 @@ export function createClient(options: ClientOptions): KubernetesClient {
         throw refusal(connection, asked, answer, now() ?? Date.now());
       }
       return { status: answer.status, body: answer.body, headers: answer.headers };
+    },
+
+    async version() {
+      const asked: Asked = { verb: 'get', resource: '/version', group: '', kind: 'the version', namespace };
+      const value = parse(await read(asked, { method: 'GET', path: '/version' }, never), asked);
+      // Some distributions write `29+`.
+      const numberOf = (text: unknown) => Number.parseInt(String(text), 10) || 0;
+      return { major: numberOf(value['major']), minor: numberOf(value['minor']) };
     },
 
     close: () => transport.close(),

@@ -7,3 +7,8 @@ export * from './open.ts';
 export * from './outputs.ts';
 export * from './state.ts';
 export * from './tracked.ts';
+export * from './workload-inputs.ts';
+export type * from './rolling.ts';
+
+/** Loaded where it is needed: what speaks to a cluster is large. */
+export const loadRolling = () => import('./rolling.ts');

@@ -1,18 +1,13 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
-import { createClient, createKubernetesStore, loadKubeconfig, stateName } from '@deploy-actions/kubernetes';
+import { createKubernetesStore, stateName } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
+import { connectKubernetes } from './connect-kubernetes.ts';
 import { textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
 import { openState } from './state.ts';
-
-/** A kubeconfig is given as a path or as its text, which has more than one word. */
-function kubeconfigOf(text: string | undefined): { content?: string; file?: string } {
-  if (text === undefined) return {};
-  return /[\n{]/.test(text) ? { content: text } : { file: text };
-}
 
 /**
  * Opens a Service and its Deployments. State is kept in the namespace, by application and environment, or by the Service
@@ -26,15 +21,8 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
       remedy: 'Name the Service that has the traffic.',
     });
   }
-  const connection = await loadKubeconfig({
-    ...kubeconfigOf(inputs.kubeconfig),
-    context: inputs.context,
-    environment: context.environment,
-  });
-  for (const secret of connection.secrets) context.mask(secret);
-  const namespace = inputs.namespace ?? connection.namespace ?? 'default';
-  const client = createClient({ connection, namespace, log });
-  log.debug(`Cluster ${connection.server}, context ${connection.context}, namespace ${namespace}.`);
+  const client = await connectKubernetes(inputs, context);
+  const { namespace } = client;
   const slotLabel = inputs['slot-label'];
   const scope =
     inputs.image === undefined

@@ -157,7 +157,7 @@ export async function requireWritable(target: Target): Promise<void> {
 
 /** Runs `work` while holding the environment's lease, and gives it back however that ends. */
 export async function withLease<T>(
-  target: Target,
+  target: Pick<Target, 'label' | 'store' | 'run' | 'isAlive'>,
   wait: number,
   signal: AbortSignal,
   log: Log,
@@ -193,7 +193,7 @@ export function releaseOf(
   }
 }
 
-function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
+export function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
   const { image } = inputs;
   if (image === undefined) throw new DeployError('invalid_input', 'image is missing.');
   if (image.digest === undefined && (image.tag ?? 'latest') === 'latest') {

@@ -9,13 +9,13 @@ import { use } from './cluster.ts';
 import { type Account, createNamespace, type Namespace, type PolicyRule } from './namespace.ts';
 import { nodePortService, serverDeployment, type ServerOptions } from './server-image.ts';
 
-const roleFile = join(import.meta.dirname, '../../workflows-examples/kubernetes-blue-green/role.yml');
+const examples = join(import.meta.dirname, '../../workflows-examples');
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** The rules of the Role that the documentation asks for. */
-export async function exampleRules(): Promise<PolicyRule[]> {
-  const documents = loadAll(await readFile(roleFile, 'utf8')) as { kind: string; rules?: PolicyRule[] }[];
+export async function exampleRules(example = 'kubernetes-blue-green'): Promise<PolicyRule[]> {
+  const documents = loadAll(await readFile(join(examples, example, 'role.yml'), 'utf8')) as { kind: string; rules?: PolicyRule[] }[];
   return documents.find(({ kind }) => kind === 'Role')?.rules ?? [];
 }
 
@@ -27,10 +27,10 @@ export interface Stage extends Namespace {
   connect(log?: Log): Promise<KubernetesClient>;
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(example?: string): Promise<Stage> {
   const cluster = await use(say);
   const namespace = await createNamespace();
-  const releaser = await namespace.account('deploy-actions', await exampleRules());
+  const releaser = await namespace.account('deploy-actions', await exampleRules(example));
   const clients: KubernetesClient[] = [];
   return {
     ...namespace,

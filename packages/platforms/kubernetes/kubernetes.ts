@@ -12,7 +12,6 @@ import {
   type Deployment,
   findColours,
   type KubernetesClient,
-  type KubernetesEvent,
   type Pod,
   type ReplicaSet,
   resources,
@@ -22,7 +21,9 @@ import {
   type Substitution,
 } from '@deploy-actions/kubernetes';
 import type { Fence, Platform, Readiness, Slot } from '@deploy-actions/release-engine';
+import { createBell } from './bell.ts';
 import { checkPod, checkTargetOf } from './direct-check.ts';
+import { evidenceOf, remedyFor } from './evidence.ts';
 import { type Failure, type Judged, judge } from './readiness.ts';
 import {
   checkRelease,
@@ -54,8 +55,6 @@ const conflictsAllowed = 12;
 const longestLook = 1_000;
 const checkPause = 200;
 const checkTimeout = 3_000;
-const logLines = 20;
-const eventsShown = 10;
 
 /**
  * Slots as Deployments behind one Service: blue and green, or whatever values the label has that tells them apart. A
@@ -335,47 +334,10 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     return problems.find((problem) => problem !== undefined);
   }
 
-  async function evidence(pod: string | null, container: string | null): Promise<string[]> {
-    const quiet = async <T>(work: Promise<T[]>): Promise<T[]> => {
-      try {
-        return await work;
-      } catch (thrown) {
-        log.debug(`Evidence could not be read: ${messageOf(thrown)}`);
-        return [];
-      }
-    };
-    if (pod === null) return [];
-    const lines: string[] = [];
-    const events = await quiet(eventsOf(pod));
-    for (const { type, reason, message } of events.slice(-eventsShown)) {
-      lines.push(`event ${type ?? ''} ${reason ?? ''}: ${(message ?? '').trim()}`);
-    }
-    if (container !== null) {
-      const now = await quiet(client.logs(pod, container, { lines: logLines }));
-      const log =
-        now.length > 0 ? now : await quiet(client.logs(pod, container, { lines: logLines, previous: true }));
-      lines.push(
-        ...(log.length === 0
-          ? [`${pod}/${container} wrote no log.`]
-          : log.map((line) => `${pod}/${container}: ${line}`)),
-      );
-    }
-    return lines;
-  }
-
-  async function eventsOf(pod: string): Promise<KubernetesEvent[]> {
-    const { items } = await client.list(resources.events, {
-      fieldSelector: `involvedObject.kind=Pod,involvedObject.name=${pod}`,
-    });
-    const at = ({ lastTimestamp, eventTime, metadata }: KubernetesEvent) =>
-      Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '');
-    return items.toSorted((a, b) => at(a) - at(b));
-  }
-
   async function startFailed(slot: string, failure: Failure): Promise<DeployError> {
     return new DeployError('start_failed', `${slot} cannot start: ${failure.message}`, {
       remedy: remedyFor(failure.reason),
-      details: await evidence(failure.pod, failure.container),
+      details: await evidenceOf(client, log, failure.pod, failure.container),
     });
   }
 
@@ -390,7 +352,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     );
     const pod = ailing ?? judgement?.pods[0];
     const container = pod?.status?.containerStatuses?.find(({ ready: isReady }) => !isReady)?.name;
-    const details = await evidence(
+    const details = await evidenceOf(
+      client,
+      log,
       pod?.metadata.name ?? null,
       container ?? pod?.spec.containers[0]?.name ?? null,
     );
@@ -430,57 +394,4 @@ function imagesPatch(changed: Substitution[]): Record<string, { name: string; im
 function restarted(now: number | undefined): Record<string, unknown> {
   const at = new Date(now ?? Date.now()).toISOString();
   return { spec: { template: { metadata: { annotations: { 'deploy-actions.dev/restarted-at': at } } } } };
-}
-
-function remedyFor(reason: string): string {
-  switch (reason) {
-    case 'ErrImagePull':
-    case 'ImagePullBackOff':
-    case 'InvalidImageName':
-    case 'ErrImageNeverPull':
-      return 'See that the image exists under this name, for the architecture of the nodes, and that the pods may pull it (imagePullSecrets).';
-    case 'Unschedulable':
-      return 'Make room on the nodes, or correct the requests, node selector, tolerations or volumes of the pod.';
-    case 'FailedCreate':
-      return 'Raise the quota, or correct what the cluster refuses.';
-    case 'Paused':
-      return 'Resume the Deployment.';
-    case 'CreateContainerConfigError':
-      return 'Make the ConfigMap or Secret that the pod names.';
-    default:
-      return 'Look at the last log lines and events, correct the cause and release again.';
-  }
-}
-
-interface Bell {
-  ring(): void;
-  /** Until it rings, has rung since the last wait, or the time is over. */
-  wait(milliseconds: number, signal: AbortSignal): Promise<void>;
-}
-
-function createBell(): Bell {
-  let rung = false;
-  let wake: (() => void) | undefined;
-  return {
-    ring() {
-      rung = true;
-      wake?.();
-    },
-    async wait(milliseconds, signal) {
-      if (!rung && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, milliseconds);
-          const done = () => {
-            clearTimeout(timer);
-            signal.removeEventListener('abort', done);
-            resolve();
-          };
-          wake = done;
-          signal.addEventListener('abort', done, { once: true });
-        });
-        wake = undefined;
-      }
-      rung = false;
-    },
-  };
 }
