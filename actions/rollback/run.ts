@@ -10,6 +10,7 @@ import {
 } from '@deploy-actions/release-engine';
 import {
   holdWhileReady,
+  nameIn,
   openTarget,
   runDelivery,
   settleAfter,
@@ -19,6 +20,7 @@ import {
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 import { rollbackTarget, withOrigin } from './target.ts';
+import { rollBackWorkload, settleWorkload } from './workload.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -38,7 +40,16 @@ async function choose(
   }
 }
 
+/** What a workload needs: no router, and a name of its own where the application has none. */
+const forWorkload = (inputs: Inputs, workload: string) => ({
+  ...inputs,
+  app: inputs.app === '' ? (nameIn(workload) ?? '') : inputs.app,
+  router: '',
+});
+
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
+  const { workload } = inputs;
+  if (workload !== undefined) return rollBackWorkload(workload, forWorkload(inputs, workload), context);
   const target = await openTarget(inputs, context);
   const revisionOf = revisionsOf(target.platform);
   const [known, slots, traffic, journal] = await Promise.all([
@@ -70,5 +81,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
 }
 
 export async function post(inputs: Inputs, context: Context): Promise<void> {
+  const { workload } = inputs;
+  if (workload !== undefined) return settleWorkload(workload, forWorkload(inputs, workload), context);
   await settleAfter(context, await openTarget(inputs, context), inputs);
 }

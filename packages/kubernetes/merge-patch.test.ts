@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { describeChange, fieldChanges, isPatched, mergePatchBetween } from './merge-patch.ts';
 
 const from = {
-  spec: { replicas: 2, template: { labels: { app: 'a', old: 'x' }, containers: [{ name: 'c', image: 'a:1' }] } },
+  spec: {
+    replicas: 2,
+    template: { labels: { app: 'a', old: 'x' }, containers: [{ name: 'c', image: 'a:1' }] },
+  },
 };
 const to = {
   spec: { replicas: 2, template: { labels: { app: 'a' }, containers: [{ name: 'c', image: 'a:2' }] } },
@@ -36,7 +39,10 @@ describe('changes by field', () => {
   });
 
   it('show what comes as a whole', () => {
-    const [change] = fieldChanges({ c: [{ name: 'x' }] }, { c: [{ name: 'x', preStop: { sleep: { seconds: 5 } } }] });
+    const [change] = fieldChanges(
+      { c: [{ name: 'x' }] },
+      { c: [{ name: 'x', preStop: { sleep: { seconds: 5 } } }] },
+    );
     expect(change).toEqual({ path: 'c[x].preStop', from: undefined, to: { sleep: { seconds: 5 } } });
   });
 });

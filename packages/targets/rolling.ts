@@ -63,7 +63,11 @@ import {
 import { connectKubernetes } from './connect-kubernetes.ts';
 import { factsOf, passFreeze, summarizeEvents, summarizeProbe } from './delivery.ts';
 import type { DeliveryInputs, LedgerInputs, TargetInputs } from './inputs.ts';
-import { type KubernetesReleaseInputs, type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
+import {
+  type KubernetesReleaseInputs,
+  type KubernetesTargetInputs,
+  textOfImage,
+} from './kubernetes-inputs.ts';
 import { runIdentity, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 import { openState, type State } from './state.ts';
@@ -162,9 +166,12 @@ export interface RollingRequest {
 }
 
 /** What the request makes of the workload, and what there is to say about it. Refuses what cannot be rolled out. */
-async function decider(
-  { target, release, template, drain }: RollingRequest,
-): Promise<(workload: Workload) => { workload: Workload; notes: string[] }> {
+async function decider({
+  target,
+  release,
+  template,
+  drain,
+}: RollingRequest): Promise<(workload: Workload) => { workload: Workload; notes: string[] }> {
   const { workload: what, client } = target;
   const nativeSleep = drain > 0 && template === null ? knowsSleep(await client.version()) : true;
   return (workload) => {
@@ -413,7 +420,8 @@ async function settle(work: Work): Promise<RollingJournal | null> {
   if (journal.phase === 'reverting') return goBack(work, resumed);
   const { rollout } = work.target;
   const now = kubernetesRevision(rollout.releaseOf(await rollout.read()));
-  if (now === kubernetesRevision(journal.to.release) && (await rollout.isDone())) return finish(work, resumed);
+  if (now === kubernetesRevision(journal.to.release) && (await rollout.isDone()))
+    return finish(work, resumed);
   return takeBack(work, resumed, {
     reasonCode: 'unfinished_release',
     message: `The run that released ${journal.to.release.version} ended before all its pods were ready.`,
@@ -474,11 +482,7 @@ interface Rolled {
   previous: string | undefined;
 }
 
-async function rollUnderLease(
-  work: Work,
-  request: RollingRequest,
-  facts: ReleaseFacts,
-): Promise<Rolled> {
+async function rollUnderLease(work: Work, request: RollingRequest, facts: ReleaseFacts): Promise<Rolled> {
   const { target, context } = work;
   const { rollout, run, workload } = target;
   const { release, strategy, template } = request;
@@ -545,32 +549,38 @@ async function roll(
   const probed = async () => (counted ??= probe?.stop(context.signal.aborted ? 250 : undefined));
   const atLast = delayedSignal(context.signal, cancelBudget);
   try {
-    const rolled = await withLease(target, inputs['lock-timeout'], context.signal, context.log, async (lease) => {
-      const brokeFreeze =
-        request === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
-      const work: Work = {
-        context,
-        target,
-        lease,
-        journal: await openJournal<RollingRelease>(target.store, lease.fence),
-        readyTimeout: inputs['ready-timeout'],
-        atLast: atLast.signal,
-        probed,
-        event(what, message) {
-          events.push({ at: performance.now() - began, what, message });
-          const news = what === 'phase' ? newsOf(message, version) : undefined;
-          if (news !== undefined) progress?.phase(news);
-        },
-      };
-      if (request === null) return { journal: null, settled: await settle(work), previous: undefined };
-      if (inputs['probe-url'] !== undefined) probe = startProbe(inputs['probe-url'], inputs['probe-rate']);
-      const { known } = request;
-      return rollUnderLease(
-        work,
-        request,
-        factsOf(context, known === undefined ? { inputs } : { inputs, known }, brokeFreeze),
-      );
-    });
+    const rolled = await withLease(
+      target,
+      inputs['lock-timeout'],
+      context.signal,
+      context.log,
+      async (lease) => {
+        const brokeFreeze =
+          request === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
+        const work: Work = {
+          context,
+          target,
+          lease,
+          journal: await openJournal<RollingRelease>(target.store, lease.fence),
+          readyTimeout: inputs['ready-timeout'],
+          atLast: atLast.signal,
+          probed,
+          event(what, message) {
+            events.push({ at: performance.now() - began, what, message });
+            const news = what === 'phase' ? newsOf(message, version) : undefined;
+            if (news !== undefined) progress?.phase(news);
+          },
+        };
+        if (request === null) return { journal: null, settled: await settle(work), previous: undefined };
+        if (inputs['probe-url'] !== undefined) probe = startProbe(inputs['probe-url'], inputs['probe-rate']);
+        const { known } = request;
+        return rollUnderLease(
+          work,
+          request,
+          factsOf(context, known === undefined ? { inputs } : { inputs, known }, brokeFreeze),
+        );
+      },
+    );
     const counts = await probed();
     summarizeProbe(context, counts);
     summarizeEvents(context, events);
@@ -625,7 +635,8 @@ async function outcomeOf(
   if (journal === null) {
     return {
       result: settled === null ? 'unchanged' : 'succeeded',
-      reasonCode: settled === null ? 'already_current' : settled.phase === 'reverted' ? 'reverted' : 'resumed',
+      reasonCode:
+        settled === null ? 'already_current' : settled.phase === 'reverted' ? 'reverted' : 'resumed',
       message: `${now.words} There was nothing ${settled === null ? '' : 'else '}to do.${settledText}`,
       outputs,
       report,

@@ -13,7 +13,7 @@ import type { DeliveryInputs, GitHubInputs, LedgerInputs, TargetInputs } from '.
 export type TrackedInputs = Pick<TargetInputs, 'app' | 'environment' | 'platform'> & {
   /** Empty where nothing but the readiness of pods decides who gets the traffic. */
   router: string;
-} &   Pick<LedgerInputs, 'images' | 'notes'> &
+} & Pick<LedgerInputs, 'images' | 'notes'> &
   Pick<DeliveryInputs, 'environment-url' | 'probe-url'> &
   GitHubInputs;
 

@@ -4,6 +4,7 @@
 import type { Outcome } from '@deploy-actions/action-kit';
 import { parseImageReference } from '@deploy-actions/core';
 import { loadRolling, type RollingRequest, type RollingRequestInputs } from '@deploy-actions/targets';
+import { rollBackWorkload } from '../../actions/rollback/workload.ts';
 import { createTestContext } from '../support/context.ts';
 
 export interface Update {
@@ -23,11 +24,9 @@ export interface Updated {
   summary: string;
 }
 
-export async function rollTo(update: Update): Promise<Updated> {
-  const { kubeconfig, namespace, workload, image } = update;
-  const { openWorkload, runRolling } = await loadRolling();
-  const { context, lines } = createTestContext(update.signal === undefined ? {} : { signal: update.signal });
-  const inputs = {
+/** What the actions read of their inputs. */
+function inputsOf({ kubeconfig, namespace, workload, inputs }: Omit<Update, 'image'>) {
+  return {
     app: workload.slice(workload.indexOf('/') + 1),
     environment: '',
     platform: 'kubernetes' as const,
@@ -45,8 +44,22 @@ export async function rollTo(update: Update): Promise<Updated> {
     'ready-timeout': 60_000,
     'lock-timeout': 0,
     'dry-run': false,
-    ...update.inputs,
+    ...inputs,
   };
+}
+
+/** `version` is what `rollback` is given. */
+export async function rollBack(update: Omit<Update, 'image'>, version = 'previous'): Promise<Updated> {
+  const { context, lines } = createTestContext();
+  const outcome = await rollBackWorkload(update.workload, { ...inputsOf(update), version }, context);
+  return { outcome, lines, summary: context.summary.text() };
+}
+
+export async function rollTo(update: Update): Promise<Updated> {
+  const { workload, image } = update;
+  const { openWorkload, runRolling } = await loadRolling();
+  const { context, lines } = createTestContext(update.signal === undefined ? {} : { signal: update.signal });
+  const inputs = inputsOf(update);
   const target = await openWorkload(workload, inputs, context);
   const outcome = await runRolling(context, {
     target,

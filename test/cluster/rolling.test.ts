@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Update, type Updated, rollTo } from './rolling-run.ts';
+import { rollBack, rollTo, type Update, type Updated } from './rolling-run.ts';
 import { publishServer, serverDeployment } from './server-image.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -52,7 +52,9 @@ describe('a Deployment', () => {
       outputs: { version: '2', 'previous-version': '1' },
     });
     expect(lines.join('\n')).toContain('Deployment web has no preStop hook (server)');
-    expect(await field(workload, '.spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds')).toBe('5');
+    expect(await field(workload, '.spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds')).toBe(
+      '5',
+    );
     const again = await update(workload, 'docker.io/acme/rolled:2');
     expect(again.outcome).toMatchObject({ result: 'unchanged', reasonCode: 'already_current' });
   });
@@ -85,7 +87,9 @@ describe('a Deployment', () => {
     const workload = await place('other', 1);
     await expect(update(workload, 'ghcr.io/acme/rolled:2')).rejects.toMatchObject({
       reasonCode: 'not_found',
-      message: expect.stringContaining('Deployment other has no container of the repository ghcr.io/acme/rolled'),
+      message: expect.stringContaining(
+        'Deployment other has no container of the repository ghcr.io/acme/rolled',
+      ),
     });
     expect(await imageOf(workload)).toBe('acme/rolled:1');
   });
@@ -103,6 +107,37 @@ describe('a Deployment', () => {
       outputs: { version: '2', 'previous-version': '1' },
       message: expect.stringContaining('The unfinished release of slow was taken back first.'),
     });
+  });
+
+  it('goes back to the version before, to a named one, never to one that failed, and says what is there when there is none', async () => {
+    const workload = await place('history');
+    const back = (version?: string) =>
+      rollBack({ kubeconfig: stage.releaser.kubeconfig, namespace: stage.name, workload }, version);
+    await expect(back()).rejects.toMatchObject({
+      reasonCode: 'version_not_found',
+      remedy: expect.stringContaining('The cluster keeps revisions 1 (1, the present one).'),
+    });
+    await update(workload, 'acme/rolled:2', { drain: 1 });
+    await update(workload, 'acme/rolled:crash', { drain: 1 });
+    const previous = await back();
+    expect(previous.outcome, previous.lines.join('\n')).toMatchObject({
+      result: 'succeeded',
+      outputs: { version: '1', 'previous-version': '2' },
+    });
+    expect(await imageOf(workload)).toBe('acme/rolled:1');
+    // As it was: without the hook.
+    expect(await field(workload, '.spec.template.spec.containers[0].lifecycle')).toBe('');
+    await expect(back()).rejects.toMatchObject({ reasonCode: 'version_not_found' });
+    await expect(back('crash')).rejects.toMatchObject({ reasonCode: 'version_not_found' });
+    const named = await back('2');
+    expect(named.outcome, named.lines.join('\n')).toMatchObject({
+      result: 'succeeded',
+      outputs: { version: '2' },
+    });
+    expect(await field(workload, '.spec.minReadySeconds')).toBe('');
+    const leaving = await stage.kubectl('get', 'pods', '-l', 'deploy-actions.dev/leaving', '-o', 'json');
+    const { items } = JSON.parse(leaving) as { items: { metadata: { deletionTimestamp?: string } }[] };
+    expect(items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)).toEqual([]);
   });
 
   it('goes back when the run is cancelled', async () => {
@@ -139,7 +174,10 @@ describe('a StatefulSet and a DaemonSet', () => {
     await stage.apply(other(kind, `own-${resource}`));
     await stage.kubectl('rollout', 'status', workload, '--timeout=60s');
     const good = await update(workload, 'acme/rolled:2', { drain: 1 });
-    expect(good.outcome, good.lines.join('\n')).toMatchObject({ result: 'succeeded', outputs: { version: '2' } });
+    expect(good.outcome, good.lines.join('\n')).toMatchObject({
+      result: 'succeeded',
+      outputs: { version: '2' },
+    });
     const bad = await update(workload, 'acme/rolled:crash', { drain: 1 });
     expect(bad.outcome, bad.lines.join('\n')).toMatchObject({
       result: 'rolled-back',
@@ -150,4 +188,3 @@ describe('a StatefulSet and a DaemonSet', () => {
     await stage.kubectl('rollout', 'status', workload, '--timeout=30s');
   });
 });
-

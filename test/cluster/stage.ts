@@ -15,7 +15,10 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** The rules of the Role that the documentation asks for. */
 export async function exampleRules(example = 'kubernetes-blue-green'): Promise<PolicyRule[]> {
-  const documents = loadAll(await readFile(join(examples, example, 'role.yml'), 'utf8')) as { kind: string; rules?: PolicyRule[] }[];
+  const documents = loadAll(await readFile(join(examples, example, 'role.yml'), 'utf8')) as {
+    kind: string;
+    rules?: PolicyRule[];
+  }[];
   return documents.find(({ kind }) => kind === 'Role')?.rules ?? [];
 }
 

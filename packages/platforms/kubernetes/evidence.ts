@@ -32,7 +32,7 @@ export async function evidenceOf(
     lines.push(
       ...(tail.length === 0
         ? [`${pod}/${container} wrote no log.`]
-          : tail.map((line) => `${pod}/${container}: ${line}`)),
+        : tail.map((line) => `${pod}/${container}: ${line}`)),
     );
   }
   return lines;

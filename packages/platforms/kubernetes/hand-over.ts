@@ -135,7 +135,10 @@ export function createHandOver({ client, seconds, fence, log }: HandOverOptions)
           await release(pod, workload);
         } catch (thrown) {
           // Its status moved, or it is gone: the next look tells.
-          if (!(thrown instanceof DeployError) || !['state_conflict', 'not_found'].includes(thrown.reasonCode))
+          if (
+            !(thrown instanceof DeployError) ||
+            !['state_conflict', 'not_found'].includes(thrown.reasonCode)
+          )
             throw thrown;
         }
       }

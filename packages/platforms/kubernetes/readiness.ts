@@ -62,7 +62,10 @@ export function templateKey(template: PodTemplate | undefined): string {
 }
 
 /** The ReplicaSet of the Deployment's current template, when the controller has made it. */
-export function currentReplicaSet({ deployment, replicaSets }: Omit<SlotObjects, 'pods'>): ReplicaSet | undefined {
+export function currentReplicaSet({
+  deployment,
+  replicaSets,
+}: Omit<SlotObjects, 'pods'>): ReplicaSet | undefined {
   const key = templateKey(deployment.spec.template);
   return replicaSets.find(
     (set) => isOwnedBy(set, deployment.metadata.uid) && templateKey(set.spec.template) === key,

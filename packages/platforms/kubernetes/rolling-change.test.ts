@@ -41,7 +41,10 @@ describe('images', () => {
   it('go to the containers of their repository, with the note of the release, and to no others', () => {
     const before = workload();
     const after = withImages(before, web, release);
-    expect(after.spec.template.spec.containers.map(({ image }) => image)).toEqual(['acme/app:2', 'acme/side:1']);
+    expect(after.spec.template.spec.containers.map(({ image }) => image)).toEqual([
+      'acme/app:2',
+      'acme/side:1',
+    ]);
     expect(after.metadata.annotations?.[releaseAnnotation]).toContain('"version":"2"');
     expect(before.spec.template.spec.containers[0]?.image).toBe('acme/app:1');
   });
@@ -84,7 +87,9 @@ describe('pods that leave', () => {
     });
     const { workload: after } = drained(before, web, drain);
     expect(after.spec.template.spec.containers[first]?.lifecycle?.preStop).toEqual(own);
-    expect(after.spec.template.spec.containers[second]?.lifecycle?.preStop).toEqual({ sleep: { seconds: 10 } });
+    expect(after.spec.template.spec.containers[second]?.lifecycle?.preStop).toEqual({
+      sleep: { seconds: 10 },
+    });
   });
 
   it('are left as they are with 0 seconds, and that is said', () => {
@@ -97,7 +102,9 @@ describe('pods that leave', () => {
     const before = workload(({ template }) => {
       for (const one of template.spec.containers) one.lifecycle = { preStop: { sleep: { seconds: 30 } } };
     });
-    expect(drained(before, web, drain).notes[0]).toContain('is killed before its preStop hook of 30 s is over');
+    expect(drained(before, web, drain).notes[0]).toContain(
+      'is killed before its preStop hook of 30 s is over',
+    );
   });
 });
 

@@ -207,6 +207,8 @@ export function createRollout(options: RolloutOptions): Rollout {
       const { replicaSets, controllerRevisions } = await belongings(workload);
       const { uid } = workload.metadata;
       const key = templateKey(workload.spec.template);
+      // What no release is noted on counts by the images that the present one is about.
+      const scope = options.scope ?? releaseOf(workload);
       const revision = (
         { metadata }: ReplicaSet | ControllerRevision,
         number: number,
@@ -219,7 +221,7 @@ export function createRollout(options: RolloutOptions): Rollout {
                 name: metadata.name,
                 number,
                 template,
-                release: releaseOf({ metadata, spec: { selector: {}, template } }),
+                release: releaseIn({ metadata, spec: { selector: {}, template } }, scope),
                 madeAt: metadata.creationTimestamp ?? '',
                 isCurrent: templateKey(template) === key,
               },
@@ -336,7 +338,11 @@ export function createRollout(options: RolloutOptions): Rollout {
           const now = { workload, pods, replicaSets, controllerRevisions };
           last = judged(now);
           if (last.failure !== null) {
-            throw await failed('start_failed', `${label} cannot start: ${last.failure.message}`, last.failure);
+            throw await failed(
+              'start_failed',
+              `${label} cannot start: ${last.failure.message}`,
+              last.failure,
+            );
           }
           if (handing !== undefined) {
             const old = podsOf({ ...now, deployment: workload as Deployment }).filter(
@@ -354,7 +360,8 @@ export function createRollout(options: RolloutOptions): Rollout {
             const hash = currentHash(now);
             for (const pod of hash === undefined ? [] : ownPods(now)) {
               const { uid = '', name, labels } = pod.metadata;
-              if (labels?.['controller-revision-hash'] === hash || isPodReady(pod) || deleted.has(uid)) continue;
+              if (labels?.['controller-revision-hash'] === hash || isPodReady(pod) || deleted.has(uid))
+                continue;
               await unstick.check();
               deleted.add(uid);
               log.info(`Deleting ${name}, which is not ready and which the StatefulSet would wait for.`);
