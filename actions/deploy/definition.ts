@@ -2,6 +2,8 @@ import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
   deliveryOutputs,
   githubInputs,
+  kubernetesReleaseInputs,
+  kubernetesTargetInputs,
   ledgerInputs,
   linuxHostInputs,
   targetInputs,
@@ -36,6 +38,8 @@ export const definition = defineAction({
   inputs: {
     environment: targetInputs.environment,
     version: linuxHostInputs.version,
+    image: kubernetesReleaseInputs.image,
+    kubeconfig: kubernetesTargetInputs.kubeconfig,
     strategy: {
       kind: 'enum',
       values: ['blue-green', 'canary'],

@@ -9,6 +9,8 @@ import { notesOf, watchOf } from './shift.ts';
 const given: Inputs = {
   environment: 'production',
   version: '2',
+  image: undefined,
+  kubeconfig: undefined,
   strategy: 'blue-green',
   'watch-after': 10_000,
   'checks-required': undefined,

@@ -12,11 +12,13 @@ import {
   readInputs,
 } from '@deploy-actions/action-kit';
 import {
+  checkKubernetesTarget,
   checkLimits,
   checkTarget,
   deliveryInputs,
   checkLedger,
   githubInputs,
+  kubernetesTargetInputs,
   ledgerInputs,
   limitInputs,
   targetInputs,
@@ -37,8 +39,8 @@ function settings<const I extends InputSpecs>(
 
 /** Where the release goes. */
 export const targetSettings = settings(
-  { ...targetInputs, ...deliveryInputs, ...ledgerInputs, ...githubInputs },
-  (inputs) => [...checkTarget(inputs), ...checkLedger(inputs)],
+  { ...targetInputs, ...kubernetesTargetInputs, ...deliveryInputs, ...ledgerInputs, ...githubInputs },
+  (inputs) => [...checkTarget(inputs), ...checkKubernetesTarget(inputs), ...checkLedger(inputs)],
 );
 /** What it is judged by. */
 export const limitSettings = settings(limitInputs, checkLimits);
@@ -54,6 +56,7 @@ export function readSettings<I extends InputSpecs>(
     environment: inputs.environment,
     'github-token': inputs['github-token'],
     'break-freeze': inputs['break-freeze'],
+    kubeconfig: inputs.kubeconfig,
     ...given,
   };
   const known = Object.entries(all).flatMap(([name, value]) =>

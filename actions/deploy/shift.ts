@@ -2,6 +2,7 @@ import type { Context, Outcome, Problem } from '@deploy-actions/action-kit';
 import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
 import { readLimits } from './limits.ts';
 import type { Asked, Phase, Prepared, Undone } from './phase.ts';
+import { textOfImage } from '@deploy-actions/targets';
 import { readServing, type TargetSettings } from './serving.ts';
 import { isGood, type Part, preparePart, readSettings, targetSettings } from './settings.ts';
 
@@ -67,10 +68,11 @@ export const shift: Phase = {
   doing: 'Shifting the traffic',
   isWanted: () => true,
   async prepare(asked, context): Promise<Prepared | Problem[]> {
-    const { version, strategy } = asked.inputs;
+    const { version, strategy, image } = asked.inputs;
+    const images = image === undefined ? {} : { image: textOfImage(image) };
     const action = strategy === 'canary' ? 'canary' : 'blue-green-switch';
     const [forth, back, settings, limits] = [
-      await preparePart(action, { version, ...watchOf(asked) }, asked, context),
+      await preparePart(action, { version, ...images, ...watchOf(asked) }, asked, context),
       await preparePart('rollback', {}, asked, context),
       await readSettings(targetSettings, {}, asked, context),
       strategy === 'canary' ? await readLimits(asked, context) : undefined,

@@ -1,6 +1,6 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import { parseDuration } from '@deploy-actions/core';
-import { checkState, githubInputs, targetInputs } from '@deploy-actions/targets';
+import { checkState, githubInputs, kubernetesTargetInputs, targetInputs } from '@deploy-actions/targets';
 
 const commands = ['list', 'show', 'diff', 'unlock', 'freeze', 'unfreeze'] as const;
 type Command = (typeof commands)[number];
@@ -98,6 +98,9 @@ export const definition = defineAction({
     platform: targetInputs.platform,
     state: targetInputs.state,
     'state-directory': targetInputs['state-directory'],
+    namespace: kubernetesTargetInputs.namespace,
+    kubeconfig: kubernetesTargetInputs.kubeconfig,
+    context: kubernetesTargetInputs.context,
     version: {
       kind: 'string',
       pattern: /^[A-Za-z0-9][\w.+-]{0,127}$/,

@@ -22,7 +22,7 @@ export interface Desk {
 }
 
 export async function openDesk(inputs: Inputs, context: Context): Promise<Desk> {
-  const state = openState(inputs, context);
+  const state = await openState(inputs, context);
   const { store } = state;
   const [entries, freeze, lease] = await Promise.all([
     readLedger(store),

@@ -195,6 +195,8 @@ async function inputsOfOther(inputs: Inputs, workspace: string): Promise<Inputs>
     app: said('app') ?? inputs.app,
     state: state === 'platform' || state === 'git-ref' ? state : inputs.state,
     'state-directory': inputs['other-state-directory'] ?? said('state-directory'),
+    namespace: said('kubernetes.namespace') ?? inputs.namespace,
+    context: said('kubernetes.context') ?? inputs.context,
   };
 }
 
@@ -217,7 +219,7 @@ export async function diff(desk: Desk): Promise<Outcome<Outputs>> {
   const { context, entries, inputs } = desk;
   const { summary, log } = context;
   const other = await inputsOfOther(inputs, context.facts.workspace);
-  const { store } = openState(other, context);
+  const { store } = await openState(other, context);
   const left = currentOf(entries);
   const right = currentOf(await readLedger(store));
   for (const [entry, environment, location] of [

@@ -43,6 +43,9 @@ function inputsFor(command: Inputs['command'], more: Partial<Inputs> = {}): Inpu
     platform: 'linux-host',
     state: 'platform',
     'state-directory': directoryOf('production'),
+    namespace: undefined,
+    kubeconfig: undefined,
+    context: undefined,
     version: undefined,
     'other-environment': undefined,
     'other-state-directory': undefined,
@@ -345,7 +348,7 @@ describe('state on a git reference', () => {
   async function holdOnRef(id: string) {
     const { apiUrl, graphqlUrl, name } = double;
     const { context } = contextOf({ apiUrl, graphqlUrl, repository: name });
-    const { store } = openState(inputsFor('list', onRef()), context);
+    const { store } = await openState(inputsFor('list', onRef()), context);
     const { signal, log } = context;
     return acquireLease({
       ...{ store, run: { id, url: page(id), actor: 'ada' }, process: elsewhere, signal, log },

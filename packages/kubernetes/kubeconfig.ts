@@ -2,7 +2,7 @@ import { access, readFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import type { RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
-import { codeOf, DeployError, messageOf } from '@deploy-actions/core';
+import { codeOf, DeployError, isRecord, messageOf, parseYaml } from '@deploy-actions/core';
 
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -65,15 +65,30 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-function parse(text: string, source: string, folder: string | undefined): KubeConfig {
+async function parse(text: string, source: string, folder: string | undefined): Promise<KubeConfig> {
   const config = new KubeConfig();
   try {
     config.loadFromString(text);
+    await addTokenFiles(config, text, folder);
   } catch (cause) {
     throw invalid(source, `it is not a kubeconfig (${messageOf(cause).split('\n')[0]}).`, cause);
   }
   if (folder !== undefined) config.makePathsAbsolute(folder);
   return config;
+}
+
+/** `tokenFile` of a user, which the library knows of the pod's own account alone. */
+async function addTokenFiles(config: KubeConfig, text: string, folder: string | undefined): Promise<void> {
+  const document = await parseYaml(text);
+  const users: unknown[] = isRecord(document) && Array.isArray(document['users']) ? document['users'] : [];
+  for (const entry of users) {
+    if (!isRecord(entry)) continue;
+    const tokenFile = isRecord(entry['user']) ? entry['user']['tokenFile'] : undefined;
+    const user = config.users.find(({ name }) => name === entry['name']);
+    if (typeof tokenFile !== 'string' || user === undefined) continue;
+    const path = folder === undefined ? tokenFile : resolve(folder, tokenFile);
+    Object.assign(user, { authProvider: { name: 'tokenFile', config: { tokenFile: path } } });
+  }
 }
 
 function inCluster(environment: NodeJS.ProcessEnv, namespace: string): KubeConfig {
@@ -105,7 +120,7 @@ async function find(source: KubeconfigSource): Promise<{ config: KubeConfig; sou
   const { environment } = source;
   if (source.content !== undefined && source.content.trim() !== '') {
     const name = 'The kubeconfig of the input';
-    return { config: parse(source.content, name, undefined), source: name };
+    return { config: await parse(source.content, name, undefined), source: name };
   }
   const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
   const home = join(environment['HOME'] ?? '', '.kube', 'config');
@@ -118,7 +133,7 @@ async function find(source: KubeconfigSource): Promise<{ config: KubeConfig; sou
     const name = present.join(delimiter);
     const merged = new KubeConfig();
     for (const path of present) {
-      const config = parse(await textOf(path), path, dirname(resolve(path)));
+      const config = await parse(await textOf(path), path, dirname(resolve(path)));
       // The first to say something wins.
       const fresh = <T extends { name: string }>(list: T[], known: T[]) =>
         list.filter((entry) => known.every((other) => other.name !== entry.name));

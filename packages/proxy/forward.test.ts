@@ -3,7 +3,8 @@ import { connect, createServer as createNetServer, type AddressInfo, type Socket
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { allTo, ask, backend, freeAddress, metricsOf, named, never, proxied } from './test-support.ts';
+import { freeAddress } from '../../test/support/ports.ts';
+import { allTo, ask, backend, metricsOf, named, never, proxied } from './test-support.ts';
 
 const requests = (slot: string, code: number) =>
   `deploy_actions_proxy_requests_total{slot="${slot}",code="${code}"}`;

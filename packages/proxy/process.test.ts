@@ -9,16 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { adminClient } from './client.ts';
 import { configPath, prepareConfig, type ProxySettings } from './config.ts';
-import {
-  allTo,
-  ask,
-  backend,
-  freeAddress,
-  named,
-  never,
-  proxied,
-  temporaryDirectory,
-} from './test-support.ts';
+import { freeAddress } from '../../test/support/ports.ts';
+import { allTo, ask, backend, named, never, proxied, temporaryDirectory } from './test-support.ts';
 
 const call = { signal: never };
 

@@ -7,11 +7,12 @@ import {
   type RequestListener,
   type Server,
 } from 'node:http';
-import { createServer as createNetServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Target } from '@deploy-actions/release-engine';
 import { onTestFinished } from 'vitest';
+import { freeAddress } from '../../test/support/ports.ts';
 import { adminClient } from './client.ts';
 import { prepareConfig, type ProxySettings } from './config.ts';
 import { serveProxy } from './serve.ts';
@@ -22,15 +23,6 @@ export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'proxy-test-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   return directory;
-}
-
-/** An address nobody listens on at the moment. */
-export async function freeAddress(): Promise<string> {
-  const server = createNetServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return `127.0.0.1:${port}`;
 }
 
 export interface Backend {

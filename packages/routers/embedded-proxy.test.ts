@@ -10,6 +10,7 @@ import { deadlineIn, silentLog } from '@deploy-actions/core';
 import { adminClient, configPath } from '@deploy-actions/proxy';
 import type { Target } from '@deploy-actions/release-engine';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { freeAddress } from '../../test/support/ports.ts';
 import { fence, routerConformance } from './conformance.ts';
 import { createEmbeddedProxy, type EmbeddedProxyOptions } from './embedded-proxy.ts';
 
@@ -19,15 +20,6 @@ const containing = (part: string): unknown => expect.stringContaining(part);
 const never = new AbortController().signal;
 const call = { signal: never };
 const command = [process.execPath, join(import.meta.dirname, '../proxy/main.ts')];
-
-async function freeAddress(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return `127.0.0.1:${port}`;
-}
 
 async function place() {
   const stateDirectory = join(await mkdtemp(join(tmpdir(), 'embedded-proxy-')), 'state');

@@ -1,28 +1,44 @@
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
-import { createKubernetesStore, stateName } from '@deploy-actions/kubernetes';
+import { createKubernetesStore, type KubernetesClient, stateName } from '@deploy-actions/kubernetes';
 import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
 import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
 import { connectKubernetes } from './connect-kubernetes.ts';
 import { textOfImage } from './kubernetes-inputs.ts';
 import { type OpenInputs, runIdentity, type Target } from './open.ts';
-import { openState } from './state.ts';
+import { openState, type State, type StateInputs } from './state.ts';
 
 /**
- * Opens a Service and its Deployments. State is kept in the namespace, by application and environment, or by the Service
- * where no environment is named. Asks the cluster nothing yet.
+ * In the namespace, by application and environment, or by what is released to where no environment is named: `service`
+ * and the name of the Service, `deployment` and that of the Deployment.
  */
+export function stateIn(
+  client: KubernetesClient,
+  { app, environment }: Pick<StateInputs, 'app' | 'environment'>,
+  what: { kind: string; name: string },
+): State {
+  const name = environment === '' ? stateName(what.kind, what.name) : stateName(app, environment);
+  return { keptIn: 'platform', store: createKubernetesStore(client, name), isAlive: isHolderAlive };
+}
+
+const serviceOf = ({ service, app }: StateInputs) => ({ kind: 'service', name: service ?? app });
+
+/** The state alone, for those who look at releases. */
+export async function openClusterState(inputs: StateInputs, context: Context): Promise<State> {
+  return stateIn(await connectKubernetes(inputs, context), inputs, serviceOf(inputs));
+}
+
+/** Opens a Service and its Deployments. Asks the cluster nothing yet. */
 export async function openKubernetes(inputs: OpenInputs, context: Context): Promise<Target> {
   const { service, app, environment } = inputs;
   const { log } = context;
   if (service === undefined) {
     throw new DeployError('invalid_input', '`service` is missing: platform kubernetes needs it.', {
-      remedy: 'Name the Service that has the traffic.',
+      remedy: 'Name the Service that has the traffic (`service`, or `kubernetes.service` in deploy.yml).',
     });
   }
   const client = await connectKubernetes(inputs, context);
-  const { namespace } = client;
   const slotLabel = inputs['slot-label'];
   const scope =
     inputs.image === undefined
@@ -38,17 +54,11 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
   });
   const state =
     inputs.state === 'platform'
-      ? {
-          keptIn: 'platform' as const,
-          store: createKubernetesStore(
-            client,
-            environment === '' ? stateName('service', service) : stateName(app, environment),
-          ),
-          isAlive: isHolderAlive,
-        }
-      : openState(inputs, context);
+      ? stateIn(client, inputs, serviceOf(inputs))
+      : await openState(inputs, context);
   return {
-    label: environment === '' ? `Service ${service} in namespace ${namespace}` : `${app} in ${environment}`,
+    label:
+      environment === '' ? `Service ${service} in namespace ${client.namespace}` : `${app} in ${environment}`,
     platform,
     router: createServiceSelector({ client, service, slotLabel, url: inputs['verify-url']?.href, log }),
     ...state,

@@ -131,7 +131,7 @@ async function openLinuxHost(inputs: OpenInputs, context: Context): Promise<Targ
     label: `${inputs.app} in ${inputs.environment}`,
     platform: createLinuxHost({ stateDir: stateDirectory, slots, log, supervisor: inputs.supervisor }),
     router: await openRouter(inputs, context, stateDirectory),
-    ...openState(inputs, context),
+    ...(await openState(inputs, context)),
     run: runIdentity(context),
     stateDirectory,
     ownMetrics:

@@ -14,12 +14,10 @@ import {
   messageOf,
 } from '@deploy-actions/core';
 import {
-  createKubernetesStore,
   describeChange,
   type FieldChange,
   fieldChanges,
   type KubernetesClient,
-  stateName,
   type Workload,
 } from '@deploy-actions/kubernetes';
 import { asFacts, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
@@ -45,7 +43,6 @@ import {
 import {
   type DeliveryEvent,
   historyEntry,
-  isHolderAlive,
   isSettled,
   type Journal,
   type JournalWriter,
@@ -68,6 +65,7 @@ import {
   type KubernetesTargetInputs,
   textOfImage,
 } from './kubernetes-inputs.ts';
+import { stateIn } from './open-kubernetes.ts';
 import { runIdentity, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 import { openState, type State } from './state.ts';
@@ -113,18 +111,11 @@ export async function openWorkload(
     });
   }
   const client = await connectKubernetes(inputs, context);
-  const { app, environment, image } = inputs;
-  const state: State =
+  const { image } = inputs;
+  const state =
     inputs.state === 'platform'
-      ? {
-          keptIn: 'platform',
-          store: createKubernetesStore(
-            client,
-            environment === '' ? stateName(workload.kind, workload.name) : stateName(app, environment),
-          ),
-          isAlive: isHolderAlive,
-        }
-      : openState({ ...inputs, 'state-directory': undefined }, context);
+      ? stateIn(client, inputs, workload)
+      : await openState({ ...inputs, 'state-directory': undefined }, context);
   return {
     label: `${describeWorkload(workload)} in namespace ${client.namespace}`,
     workload,

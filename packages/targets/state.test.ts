@@ -173,7 +173,7 @@ describe('state on a git reference', () => {
     const context = { ...made.context, facts, signal: controller.signal };
     const token = bench.double.token();
     const inputs = { ...names, state: 'git-ref', 'github-token': token } as StateInputs;
-    const { store } = openState(inputs, context);
+    const { store } = await openState(inputs, context);
     controller.abort();
     expect(await store.write('journal', 1, 0)).toBe(1);
   });

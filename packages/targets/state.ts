@@ -11,6 +11,7 @@ import {
   type StateStore,
 } from '@deploy-actions/release-engine';
 import type { GitHubInputs, TargetInputs } from './inputs.ts';
+import type { KubernetesTargetInputs } from './kubernetes-inputs.ts';
 
 /** Where an environment keeps its state, and how to tell whether the holder of its lease still lives. */
 export interface State {
@@ -20,8 +21,12 @@ export interface State {
   isAlive: LeaseOptions['isAlive'];
 }
 
-export type StateInputs = Pick<TargetInputs, 'app' | 'environment' | 'state' | 'state-directory'> &
-  GitHubInputs;
+export type StateInputs = Pick<
+  TargetInputs,
+  'app' | 'environment' | 'platform' | 'state' | 'state-directory'
+> &
+  GitHubInputs &
+  Partial<KubernetesTargetInputs>;
 
 export function stateDirectoryOf(
   inputs: Pick<TargetInputs, 'app' | 'environment' | 'state-directory'>,
@@ -34,9 +39,13 @@ export function stateDirectoryOf(
 }
 
 /** Opens the state of an environment; writes nothing, and calls nobody yet. */
-export function openState(inputs: StateInputs, context: Context): State {
+export async function openState(inputs: StateInputs, context: Context): Promise<State> {
   switch (inputs.state) {
     case 'platform': {
+      if (inputs.platform === 'kubernetes') {
+        // Loaded where it is needed: what speaks to a cluster is large.
+        return (await import('./open-kubernetes.ts')).openClusterState(inputs, context);
+      }
       const directory = join(stateDirectoryOf(inputs, context.environment), 'state');
       return { keptIn: 'platform', store: createFileStore(directory), isAlive: isHolderAlive };
     }

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Log, silentLog } from '@deploy-actions/core';
+import { silentLog } from '@deploy-actions/core';
 import { createClient, type KubernetesClient, loadKubeconfig } from '@deploy-actions/kubernetes';
 import { loadAll } from 'js-yaml';
 import { use } from './cluster.ts';
@@ -26,8 +26,8 @@ export interface Stage extends Namespace {
   account: Namespace['account'];
   /** The one who releases. */
   releaser: Account;
-  /** A client with its rights. */
-  connect(log?: Log): Promise<KubernetesClient>;
+  /** A client of the one who releases, or of whom this kubeconfig names. */
+  connect(kubeconfig?: string): Promise<KubernetesClient>;
 }
 
 export async function openStage(example?: string): Promise<Stage> {
@@ -38,9 +38,9 @@ export async function openStage(example?: string): Promise<Stage> {
   return {
     ...namespace,
     releaser,
-    async connect(log = silentLog) {
-      const connection = await loadKubeconfig({ file: releaser.kubeconfig, environment: {} });
-      const client = createClient({ connection, namespace: namespace.name, log });
+    async connect(kubeconfig = releaser.kubeconfig) {
+      const connection = await loadKubeconfig({ file: kubeconfig, environment: {} });
+      const client = createClient({ connection, namespace: namespace.name, log: silentLog });
       clients.push(client);
       return client;
     },

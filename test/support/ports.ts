@@ -1,10 +1,13 @@
 import { createServer } from 'node:net';
 
-/** A port of 127.0.0.1 that is free now. */
+/** A port of 127.0.0.1 that is free now; see `freePorts`. */
 export async function freePort(): Promise<number> {
-  const { port, close } = await hold(0);
-  await close();
-  return port;
+  return (await freePorts(1)).from;
+}
+
+/** `127.0.0.1:PORT`, with a port that is free now. */
+export async function freeAddress(): Promise<string> {
+  return `127.0.0.1:${await freePort()}`;
 }
 
 /**
@@ -22,15 +25,10 @@ export async function freePorts(count: number): Promise<{ from: number; to: numb
   throw new Error(`no ${count} free ports in a row between 20000 and 30000`);
 }
 
-async function hold(port: number): Promise<{ port: number; close(): Promise<void> }> {
+async function hold(port: number): Promise<{ close(): Promise<void> }> {
   const server = createServer();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject).listen(port, '127.0.0.1', resolve);
   await promise;
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return {
-    port: address.port,
-    close: () => new Promise((closed) => void server.close(() => closed())),
-  };
+  return { close: () => new Promise((closed) => void server.close(() => closed())) };
 }

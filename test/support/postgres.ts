@@ -18,13 +18,13 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { setupPython } from '../../scripts/setup-python.ts';
+import { freePort } from './ports.ts';
 
 export type Postgres = {
   port: number;
@@ -265,17 +265,4 @@ async function copyServer(bin: string, home: string): Promise<string> {
   for (const part of parts)
     await cp(join(packages, part), join(home, 'install', part), { recursive: true, verbatimSymlinks: true });
   return join(home, 'install', server, 'bin');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = server.address();
-  const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
-  server.close(() => onClosed());
-  await closed;
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }

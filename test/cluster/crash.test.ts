@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { type KubernetesClient, resources } from '@deploy-actions/kubernetes';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createJob, type Job, type StepResult } from '../support/runner.ts';
+import { publishServer } from './server-image.ts';
+import { bothColours, openStage, type Stage } from './stage.ts';
+
+const crash = join(import.meta.dirname, '../support/crash.mjs');
+/** More writes than a release makes; the step that is not killed ends the search. */
+const most = 40;
+const repository = `acme/crash-${process.pid}`;
+
+let stage: Stage;
+let admin: KubernetesClient;
+let job: Job;
+beforeAll(async () => {
+  stage = await openStage();
+  admin = await stage.connect(stage.kubeconfig);
+  for (const version of ['a', 'b']) await publishServer(`${repository}:${version}`, { VERSION: version });
+  await stage.apply(...bothColours('shop', { image: `${repository}:a`, replicas: 1, graceSeconds: 1 }));
+  await stage.rolledOut('shop-blue');
+  job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
+});
+afterAll(async () => {
+  await job.end();
+  await stage.end();
+});
+
+/** The least number of ready endpoints that the Service has had, as the API server told it. */
+function watchEndpoints(): { least(): number; end(): Promise<void> } {
+  const controller = new AbortController();
+  let least = Number.POSITIVE_INFINITY;
+  const query = { labelSelector: 'kubernetes.io/service-name=shop' };
+  const done = (async () => {
+    for await (const slices of admin.follow(resources.endpointSlices, query, controller.signal)) {
+      const ready = slices.flatMap(({ endpoints = [] }) =>
+        endpoints.filter(({ conditions }) => conditions?.ready !== false),
+      );
+      least = Math.min(least, ready.length);
+    }
+  })();
+  return {
+    least: () => least,
+    async end() {
+      controller.abort();
+      await done;
+    },
+  };
+}
+
+const release = (version: string, env: Record<string, string> = {}): Promise<StepResult> =>
+  job.step(
+    'blue-green-switch',
+    {
+      platform: 'kubernetes',
+      service: 'shop',
+      image: `${repository}:${version}`,
+      watch: '0',
+      'keep-previous': 'false',
+    },
+    // The runner's own files are no writes to the cluster.
+    { imports: [crash], env: { ...env, CRASH_IGNORE: '/' } },
+  );
+
+describe('blue-green-switch, killed before and after each of its writes', () => {
+  it(
+    'ends well the next time, and never leaves the Service without endpoints',
+    { timeout: 600_000 },
+    async () => {
+      const endpoints = watchEndpoints();
+      let wanted = 'b';
+      let kills = 0;
+      try {
+        for (let write = 1; write <= most; write += 1) {
+          const when = write % 2 === 1 ? 'before' : 'after';
+          const killed = await release(wanted, { CRASH_AT: String(write), CRASH_WHEN: when });
+          if (killed.signal !== 'SIGKILL') {
+            expect(killed.outputs, killed.log).toMatchObject({ result: 'succeeded', version: wanted });
+            break;
+          }
+          kills += 1;
+          const again = await release(wanted);
+          expect(again.outputs, `write ${write}, ${when}: ${again.log}`).toMatchObject({ version: wanted });
+          expect(['succeeded', 'unchanged'], again.log).toContain(again.outputs['result']);
+          wanted = wanted === 'a' ? 'b' : 'a';
+        }
+        expect(kills).toBeGreaterThan(6);
+        expect(endpoints.least()).toBeGreaterThan(0);
+      } finally {
+        await endpoints.end();
+      }
+      process.stderr.write(
+        `killed at ${kills} writes; at least ${endpoints.least()} endpoint(s) were ready\n`,
+      );
+    },
+  );
+});
