@@ -115,14 +115,18 @@ export async function rollBackWorkload(
   const { openWorkload, runRolling } = await loadRolling();
   const target = await openWorkload(workload, inputs, context);
   const now = await target.rollout.read();
-  const [history, revisions, journal] = await Promise.all([
+  const [all, revisions, journal] = await Promise.all([
     readHistory<RollingRelease>(target.store),
     target.rollout.revisions(now),
     peekJournal<RollingRelease>(target.store),
   ]);
+  // An environment may have several workloads.
+  const history = all.filter(({ slot }) => slot === workload);
   // A release under way is what one wants to get away from: what was there before it is the previous one.
   const origin =
-    journal !== null && !isSettled(journal) && inputs.version === 'previous' ? journal.from : null;
+    journal !== null && !isSettled(journal) && journal.to.slot === workload && inputs.version === 'previous'
+      ? journal.from
+      : null;
   const { release, template } =
     origin === null
       ? chooseRevision(history, revisions, inputs.version)

@@ -193,6 +193,9 @@ function shown(change: FieldChange): string {
   return /\.env(?:\[|$|\.)/.test(change.path) ? `${change.path}: changed` : describeChange(change);
 }
 
+/** The one slot that there is. */
+export const slotOf = ({ workload }: RollingTarget): string => `${workload.kind}/${workload.name}`;
+
 function outputsOf(
   target: RollingTarget,
   serving: string | undefined,
@@ -201,7 +204,7 @@ function outputsOf(
 ): RollingOutcome['outputs'] {
   return {
     version: serving,
-    slot: `${target.workload.kind}/${target.workload.name}`,
+    slot: slotOf(target),
     'previous-version': previous,
     'rejected-version': undefined,
     'requests-sent': probe?.sent,
@@ -395,13 +398,24 @@ async function takeBack(work: Work, journal: RollingJournal, reason: Reason): Pr
   return goBack(work, await write(work, { ...journal, phase: 'reverting', reason }));
 }
 
+/** An environment may have several workloads, or another strategy: only who began a release can bring it to its end. */
+function requireOwn(target: RollingTarget, journal: RollingJournal): void {
+  if (isSettled(journal) || journal.to.slot === slotOf(target)) return;
+  throw new DeployError(
+    'unfinished_release',
+    `The release of ${journal.to.release.version} to ${journal.to.slot}, which shares its state with ${target.label}, is in phase «${journal.phase}».`,
+    { remedy: `Run the action again that released to ${journal.to.slot}: it goes on from there.` },
+  );
+}
+
 /** Brings an unfinished release of an earlier run to one of the two good states. */
 async function settle(work: Work): Promise<RollingJournal | null> {
   const journal = work.journal.current();
   if (journal === null) return null;
+  requireOwn(work.target, journal);
   if (isSettled(journal)) {
     // It may have died before its entry in the history.
-    await record(work);
+    if (journal.to.slot === slotOf(work.target)) await record(work);
     return null;
   }
   const resumed = { ...journal, resumed: journal.resumed + 1 };
@@ -475,13 +489,14 @@ interface Rolled {
 
 async function rollUnderLease(work: Work, request: RollingRequest, facts: ReleaseFacts): Promise<Rolled> {
   const { target, context } = work;
-  const { rollout, run, workload } = target;
+  const { rollout, run } = target;
   const { release, strategy, template } = request;
   const decide = await decider(request);
   const unfinished = work.journal.current();
   const isSame =
     unfinished !== null &&
     unfinished.phase === 'starting' &&
+    unfinished.to.slot === slotOf(target) &&
     template === null &&
     kubernetesRevision(unfinished.to.release) === kubernetesRevision(release);
   if (isSame) {
@@ -503,7 +518,7 @@ async function rollUnderLease(work: Work, request: RollingRequest, facts: Releas
       `The pods that run now have no preStop hook, and cannot be given one: each is taken out of its Service (by its labels), goes on serving for ${request.drain} s, and is then stopped.`,
     );
   }
-  const slot = `${workload.kind}/${workload.name}`;
+  const slot = slotOf(target);
   const kept = (await rollout.revisions(now)).find(({ isCurrent }) => isCurrent)?.name ?? null;
   const journal = await write(work, {
     id: randomUUID(),
@@ -667,7 +682,7 @@ export async function settleWorkloadAfter(
   const journal = await peekJournal<RollingRelease>(target.store);
   const version = journal?.to.release.version ?? '';
   await trackedAfter(context, inputs, version, async () => {
-    if (journal === null || journal.run.id !== target.run.id) {
+    if (journal?.run.id !== target.run.id || journal.to.slot !== slotOf(target)) {
       return {
         result: 'cancelled',
         message: 'The run ended before it changed anything.',
