@@ -22,7 +22,12 @@ export const optionalWorkloadInput = {
 /** Where a rolling update goes, and what it releases. */
 export const workloadInputs = {
   workload: { ...workloadInput, required: true, config: 'kubernetes.workload' },
-  image: { ...kubernetesReleaseInputs.image, required: true },
+  image: {
+    ...kubernetesReleaseInputs.image,
+    required: true,
+    description:
+      'The image to release, best with its digest. It takes the place of the image of the same repository.',
+  },
   container: kubernetesReleaseInputs.container,
   version: {
     ...kubernetesReleaseInputs.version,
