@@ -11,7 +11,7 @@ import {
   type RollingRequest,
   type RollingRequestInputs,
 } from '@deploy-actions/targets';
-import { rollbackTarget } from './target.ts';
+import { rollbackTarget, servedBefore } from './target.ts';
 
 type Inputs = OpenWorkloadInputs & RollingRequestInputs & { version: string };
 
@@ -29,24 +29,17 @@ export function withRevisions(
   const known = new Set(history.map(({ revision }) => revision));
   const others = revisions
     .filter(({ release }) => !known.has(kubernetesRevision(release)))
-    .map(({ name, release, madeAt }): HistoryEntry<RollingRelease> => ({
-      id: name,
-      release: { ...release, template: name },
-      revision: kubernetesRevision(release),
-      slot: '',
-      strategy: 'rolling',
-      result: 'serving',
-      reason: null,
-      reasonCode: null,
-      fled: null,
-      previous: null,
-      startedAt: null,
-      at: madeAt,
-      run: { id: '', url: '', actor: '' },
-      facts: {},
-      verdicts: [],
-      probe: null,
-    }));
+    .map(({ name, release, madeAt }) =>
+      servedBefore<RollingRelease>({
+        id: name,
+        release: { ...release, template: name },
+        revision: kubernetesRevision(release),
+        slot: '',
+        strategy: 'rolling',
+        at: madeAt,
+        run: { id: '', url: '', actor: '' },
+      }),
+    );
   return [...history, ...others].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
