@@ -1,7 +1,6 @@
 import { cancelled, type Deadline, DeployError, digestOf, type Log } from '@deploy-actions/core';
 import {
   type ControllerRevision,
-  type Deployment,
   type FieldChange,
   fieldChanges,
   isPatched,
@@ -101,14 +100,14 @@ export function createRollout(options: RolloutOptions): Rollout {
   const { client, workload: what, log } = options;
   const resource: Resource<Workload> =
     what.kind === 'deployment'
-      ? (resources.deployments as Resource<Workload>)
+      ? resources.deployments
       : what.kind === 'statefulset'
         ? resources.statefulSets
         : resources.daemonSets;
   const label = describeWorkload(what);
 
   const read = () => client.get(resource, what.name);
-  const releaseOf = (workload: Workload) => releaseIn(workload as Deployment, options.scope);
+  const releaseOf = (workload: Workload) => releaseIn(workload, options.scope);
 
   async function belongings(workload: Workload): Promise<Omit<Seen, 'workload'>> {
     const query = { labelSelector: selectorQuery(workload.spec.selector) };
@@ -143,7 +142,7 @@ export function createRollout(options: RolloutOptions): Rollout {
     };
     const { workload } = seen;
     if (what.kind === 'deployment') {
-      return judge({ ...seen, deployment: workload as Deployment }, judging);
+      return judge({ ...seen, deployment: workload }, judging);
     }
     const hash = currentHash(seen);
     const all = ownPods(seen);
@@ -307,15 +306,15 @@ export function createRollout(options: RolloutOptions): Rollout {
     if (what.kind === 'deployment') seen.controllerRevisions = [];
     else seen.replicaSets = [];
     const follows = Promise.all([
-      follow('workloads', client.follow(resource, named, watching) as AsyncGenerator<Workload[]>),
+      follow('workloads', client.follow(resource, named, watching)),
       follow('pods', client.follow(resources.pods, query, watching)),
       what.kind === 'deployment'
         ? follow('replicaSets', client.follow(resources.replicaSets, query, watching))
         : follow('controllerRevisions', client.follow(resources.controllerRevisions, query, watching)),
     ]);
-    let broken: unknown;
-    follows.catch((thrown: unknown) => {
-      broken = thrown;
+    let isBroken = false;
+    follows.catch(() => {
+      isBroken = true;
       bell.ring();
     });
     const deleted = new Set<string>();
@@ -323,7 +322,7 @@ export function createRollout(options: RolloutOptions): Rollout {
     try {
       for (;;) {
         if (signal.aborted) throw cancelled(`waiting until ${label} is ready`);
-        if (broken !== undefined) throw broken;
+        if (isBroken) await follows;
         const { workloads, pods, replicaSets, controllerRevisions } = seen;
         const workload = workloads?.find(({ metadata }) => metadata.name === what.name);
         if (workloads !== undefined && workload === undefined) {
@@ -345,7 +344,7 @@ export function createRollout(options: RolloutOptions): Rollout {
             );
           }
           if (handing !== undefined) {
-            const old = podsOf({ ...now, deployment: workload as Deployment }).filter(
+            const old = podsOf({ ...now, deployment: workload }).filter(
               (pod) => last?.pods.includes(pod) === false,
             );
             const newReady = last.pods.filter(isPodReady).length;
