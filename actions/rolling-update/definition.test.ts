@@ -27,7 +27,10 @@ describe('inputs of rolling-update', () => {
   });
 
   it('go with Kubernetes alone', () => {
-    expect(definition.check?.({ platform: 'linux-host' })).toMatchObject([{ input: 'platform' }]);
-    expect(definition.check?.({ platform: 'kubernetes' })).toEqual([]);
+    const workload = 'deployment/helpdesk';
+    expect(definition.check?.({ workload, platform: 'linux-host' })).toMatchObject([{ input: 'platform' }]);
+    expect(definition.check?.({ workload, platform: 'kubernetes' })).toEqual([]);
+    // Said of a deploy.yml for a host, nobody wants a rolling update.
+    expect(definition.check?.({ platform: 'linux-host' })).toEqual([]);
   });
 });

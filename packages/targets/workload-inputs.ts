@@ -91,8 +91,8 @@ export type WorkloadInputs = InputValues<typeof workloadInputs>;
 export type RollingInputs = InputValues<typeof rollingInputs>;
 
 /** Rules between the inputs of a workload. */
-export function checkWorkload(inputs: { platform?: string }): Problem[] {
-  return inputs.platform === undefined || inputs.platform === 'kubernetes'
+export function checkWorkload(inputs: { platform?: string; workload?: string | undefined }): Problem[] {
+  return inputs.workload === undefined || inputs.platform === undefined || inputs.platform === 'kubernetes'
     ? []
     : [
         {
