@@ -14,6 +14,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./blue-green-switch/definition.ts'),
     () => import('./blue-green-switch/run.ts'),
   ),
+  'rolling-update': actionModule(
+    () => import('./rolling-update/definition.ts'),
+    () => import('./rolling-update/run.ts'),
+  ),
   canary: actionModule(
     () => import('./canary/definition.ts'),
     () => import('./canary/run.ts'),

@@ -85,10 +85,16 @@ describe('a deploy.yml that is right', () => {
   it.each(readdirSync(examples))('is in the example %s, if it has one', async (name) => {
     const file = join(examples, name, '.github/deploy.yml');
     if (!existsSync(file)) return;
-    // On Kubernetes the step says the image, and there is no router yet that could share traffic.
-    const hints = name.startsWith('kubernetes')
-      ? [expect.stringMatching(/^blue-green-switch image: /), expect.stringMatching(/^canary router: /)]
-      : [];
+    // What other actions would need that the example does not have; the step says the image, and no router shares traffic yet.
+    const hintsOf: Record<string, RegExp[]> = {
+      'kubernetes-blue-green': [/^blue-green-switch image: /, /^canary router: /],
+      'kubernetes-rolling': [
+        /^blue-green-switch service: /,
+        /^blue-green-switch image: /,
+        /^rollback service: /,
+      ],
+    };
+    const hints = (hintsOf[name] ?? []).map((hint): unknown => expect.stringMatching(hint));
     expect(await check(readFileSync(file, 'utf8'))).toMatchObject({ places: [], hints });
   });
 

@@ -1,5 +1,5 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { clusterInputs, workloadInputs } from '@deploy-actions/targets';
+import { clusterInputs, podInputs } from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'diagnose',
@@ -11,7 +11,7 @@ export const definition = defineAction({
   mutates: false,
   permissions: {},
   inputs: {
-    ...workloadInputs,
+    ...podInputs,
     selector: {
       kind: 'string',
       pattern: /^[^\s&?#]+(?:\s[^&?#]+)?$/,

@@ -1,5 +1,5 @@
 import { defineAction } from '@deploy-actions/action-kit';
-import { clusterInputs, workloadInputs } from '@deploy-actions/targets';
+import { clusterInputs, podInputs } from '@deploy-actions/targets';
 
 export const definition = defineAction({
   name: 'restart-app',
@@ -11,11 +11,11 @@ export const definition = defineAction({
   mutates: true,
   permissions: {},
   inputs: {
-    ...workloadInputs,
+    ...podInputs,
     app: {
       kind: 'string',
-      pattern: workloadInputs.environment.pattern,
-      allowed: workloadInputs.environment.allowed,
+      pattern: podInputs.environment.pattern,
+      allowed: podInputs.environment.allowed,
       description:
         'The name of the application, where releases name one with `environment`: both take the same lease. Default: the lease of each Service that sends to the pods.',
       example: 'helpdesk',

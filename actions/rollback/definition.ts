@@ -4,11 +4,13 @@ import {
   checkLedger,
   checkState,
   checkTarget,
+  checkWorkload,
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
   kubernetesTargetInputs,
   ledgerInputs,
+  optionalWorkloadInput,
   targetInputs,
 } from '@deploy-actions/targets';
 
@@ -24,14 +26,17 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...kubernetesTargetInputs,
+    ...optionalWorkloadInput,
     ...deliveryInputs,
     ...ledgerInputs,
     ...githubInputs,
     version: {
       kind: 'string',
-      pattern: /^[A-Za-z0-9][\w.+-]{0,127}$/,
-      allowed: 'a version that was released before, or `previous`',
-      description: 'The version to go back to.',
+      pattern: /^(?:[A-Za-z0-9][\w.+-]{0,127}|sha256:[0-9a-f]{64})$/,
+      allowed:
+        'a version that was released before, or `previous`; with `workload`, a revision or digest, too',
+      description:
+        'The version to go back to. With `workload` also the number of a revision (`kubectl rollout history`), or the digest of an image.',
       default: 'previous',
       example: '1.4.2',
     },
@@ -46,7 +51,7 @@ export const definition = defineAction({
   outputs: deliveryOutputs,
   check: (inputs) => [
     ...checkTarget(inputs),
-    ...checkKubernetesTarget(inputs),
+    ...(inputs.workload === undefined ? checkKubernetesTarget(inputs) : checkWorkload(inputs)),
     ...checkLedger(inputs),
     ...checkState(inputs),
   ],

@@ -9,6 +9,7 @@ import {
 } from '@deploy-actions/release-engine';
 import {
   holdWhileReady,
+  nameIn,
   openTarget,
   runDelivery,
   settleAfter,
@@ -18,6 +19,7 @@ import {
 } from '@deploy-actions/targets';
 import type { definition } from './definition.ts';
 import { cutOff, rollbackTarget, withOrigin } from './target.ts';
+import { rollBackWorkload, settleWorkload } from './workload.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
@@ -37,7 +39,16 @@ async function choose(
   }
 }
 
+/** What a workload needs: no router, and a name of its own where the application has none. */
+const forWorkload = (inputs: Inputs, workload: string) => ({
+  ...inputs,
+  app: inputs.app === '' ? (nameIn(workload) ?? '') : inputs.app,
+  router: '',
+});
+
 export async function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
+  const { workload } = inputs;
+  if (workload !== undefined) return rollBackWorkload(workload, forWorkload(inputs, workload), context);
   const target = await openTarget(inputs, context);
   const revisionOf = revisionsOf(target.platform);
   const [known, slots, traffic, journal] = await Promise.all([
@@ -66,5 +77,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
 }
 
 export async function post(inputs: Inputs, context: Context): Promise<void> {
+  const { workload } = inputs;
+  if (workload !== undefined) return settleWorkload(workload, forWorkload(inputs, workload), context);
   await settleAfter(context, await openTarget(inputs, context), inputs);
 }

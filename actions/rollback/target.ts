@@ -20,6 +20,24 @@ function lastWordOn<R extends Release>(
   return undefined;
 }
 
+/** The entry of what served although no run of this suite released it. */
+export function servedBefore<R extends Release>(
+  known: Pick<HistoryEntry<R>, 'id' | 'release' | 'revision' | 'slot' | 'strategy' | 'at' | 'run'>,
+): HistoryEntry<R> {
+  return {
+    ...known,
+    result: 'serving',
+    reason: null,
+    reasonCode: null,
+    fled: null,
+    previous: null,
+    startedAt: null,
+    facts: {},
+    verdicts: [],
+    probe: null,
+  };
+}
+
 /**
  * The history with what served before the last release, where that was deployed by other means and has no entry: it
  * served until then, so it can be gone back to.
@@ -34,24 +52,15 @@ export function withOrigin<R extends Release>(
   if (from === undefined || from === null || entry === undefined) return history;
   const revision = revisionOf(from.release);
   if (history.some((known) => known.revision === revision)) return history;
-  const origin: HistoryEntry<R> = {
-    ...entry,
+  const origin = servedBefore({
     id: `before ${entry.id}`,
     release: from.release,
     revision,
     slot: from.slot,
     strategy: 'blue-green',
-    result: 'serving',
-    reason: null,
-    reasonCode: null,
-    fled: null,
-    previous: null,
-    startedAt: null,
     at: entry.startedAt ?? entry.at,
-    facts: {},
-    verdicts: [],
-    probe: null,
-  };
+    run: entry.run,
+  });
   return history.toSpliced(at, 0, origin);
 }
 

@@ -127,6 +127,8 @@ export interface KubernetesClient {
    * it is found out later.
    */
   requireRights(needed: readonly Right[], signal?: AbortSignal): Promise<void>;
+  /** The server's version, such as 1.34: `{ major: 1, minor: 34 }`. */
+  version(): Promise<{ major: number; minor: number }>;
   /** Milliseconds since the epoch by the server's clock, from the newest answer; undefined before the first. */
   now(): number | undefined;
   close(): void;
@@ -655,6 +657,14 @@ export function createClient(options: ClientOptions): KubernetesClient {
         return;
       }
       if (missing.length > 0) throw withoutRights(namespace, connection.user, missing);
+    },
+
+    async version() {
+      const asked: Asked = { verb: 'get', resource: '/version', group: '', kind: 'the version', namespace };
+      const value = parse(await read(asked, { method: 'GET', path: '/version' }, never), asked);
+      // Some distributions write `29+`.
+      const numberOf = (text: unknown) => Number.parseInt(String(text), 10) || 0;
+      return { major: numberOf(value['major']), minor: numberOf(value['minor']) };
     },
 
     close() {

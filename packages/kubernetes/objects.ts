@@ -59,7 +59,13 @@ export interface Container {
   args?: string[];
   ports?: { name?: string; containerPort: number; protocol?: string }[];
   readinessProbe?: Probe;
-  lifecycle?: { preStop?: unknown };
+  lifecycle?: { preStop?: LifecycleHandler; postStart?: LifecycleHandler };
+}
+
+export interface LifecycleHandler {
+  exec?: { command?: string[] };
+  sleep?: { seconds: number };
+  httpGet?: HttpGet;
 }
 
 export interface PodSpec {
@@ -93,6 +99,46 @@ export interface Deployment extends KubernetesObject {
 
 export interface ReplicaSet extends KubernetesObject {
   spec: { replicas?: number; template?: PodTemplate };
+}
+
+/** How many pods, or a share of them: `1`, `25%`. */
+export type IntOrPercent = number | string;
+
+export interface RollingStrategy {
+  type?: string;
+  rollingUpdate?: { maxUnavailable?: IntOrPercent; maxSurge?: IntOrPercent; partition?: number } | null;
+}
+
+/** A Deployment, StatefulSet or DaemonSet, as far as they are alike. */
+export interface Workload extends KubernetesObject {
+  spec: {
+    /** DaemonSets have none. */
+    replicas?: number;
+    selector: LabelSelector;
+    template: PodTemplate;
+    /** Deployments. */
+    paused?: boolean;
+    strategy?: RollingStrategy;
+    minReadySeconds?: number;
+    progressDeadlineSeconds?: number;
+    /** StatefulSets and DaemonSets. */
+    updateStrategy?: RollingStrategy;
+  };
+  status?: {
+    observedGeneration?: number;
+    replicas?: number;
+    conditions?: Condition[];
+    /** StatefulSets: the revision that pods are made of. */
+    updateRevision?: string;
+    /** DaemonSets: on how many nodes it should run. */
+    desiredNumberScheduled?: number;
+  };
+}
+
+/** A pod template that a StatefulSet or DaemonSet had. */
+export interface ControllerRevision extends KubernetesObject {
+  revision: number;
+  data?: { spec?: { template?: PodTemplate } };
 }
 
 export interface ContainerState {
@@ -224,6 +270,14 @@ export const resources = {
   configMaps: resource<ConfigMap>('', 'v1', 'configmaps', 'ConfigMap'),
   events: resource<KubernetesEvent>('', 'v1', 'events', 'Event'),
   deployments: resource<Deployment>('apps', 'v1', 'deployments', 'Deployment'),
+  statefulSets: resource<Workload>('apps', 'v1', 'statefulsets', 'StatefulSet'),
+  daemonSets: resource<Workload>('apps', 'v1', 'daemonsets', 'DaemonSet'),
+  controllerRevisions: resource<ControllerRevision>(
+    'apps',
+    'v1',
+    'controllerrevisions',
+    'ControllerRevision',
+  ),
   replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
   autoscalers: resource<Autoscaler>(
     'autoscaling',

@@ -530,7 +530,8 @@ function fledBy<R extends Release>(journal: Journal<R>, revisionOf: RevisionOf<R
   return left === revisionOf(journal.to.release) ? null : left;
 }
 
-function historyEntry<R extends Release>(
+/** What the history keeps of a release that came to its end. */
+export function historyEntry<R extends Release>(
   journal: Journal<R>,
   run: RunIdentity,
   revisionOf: RevisionOf<R>,

@@ -23,7 +23,7 @@ export type Phase =
   | 'finished'
   | 'reverted';
 
-export type Strategy = 'blue-green' | 'canary' | 'rollback';
+export type Strategy = 'blue-green' | 'canary' | 'rolling' | 'rollback';
 
 /** Who is at work: shown to whoever has to wait. */
 export interface RunIdentity {

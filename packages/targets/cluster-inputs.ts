@@ -10,7 +10,7 @@ export const clusterInputs = {
 } as const satisfies InputSpecs;
 
 /** Which pods of a namespace an action is about; it adds what else may be named. */
-export const workloadInputs = {
+export const podInputs = {
   service: {
     ...kubernetesTargetInputs.service,
     description: 'The Service whose pods are meant: those that have its traffic.',

@@ -4,7 +4,7 @@ import {
   escapeMarkdown,
   type Outcome,
 } from '@deploy-actions/action-kit';
-import { DeployError, formatDuration, isRecord, messageOf } from '@deploy-actions/core';
+import { DeployError, formatDuration, isRecord, type Log, messageOf } from '@deploy-actions/core';
 import { asFacts, breakFreeze, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import {
   deliver,
@@ -114,22 +114,30 @@ function summarize(
       ]),
     );
   }
-  if (probe !== undefined) {
-    const reasons = Object.entries(probe.reasons).map(
-      ([reason, count]) => `${escapeMarkdown(reason)}: ${count}`,
-    );
-    summary.heading('Live probe', 3);
-    summary.table(
-      ['Requests', 'Seen'],
-      [
-        ['Sent', String(probe.sent)],
-        ['Answered', String(probe.answered)],
-        ['**Lost**', [`**${probe.lost}**`, ...reasons].join('<br>')],
-        ['Errors of the application', String(probe.failed)],
-        ['Slowest', formatDuration(probe.slowest)],
-      ],
-    );
-  }
+  summarizeProbe(context, probe);
+  summarizeEvents(context, events);
+}
+
+/** What the live probe counted, where there was one. */
+export function summarizeProbe({ summary }: Context, probe: ProbeCounts | undefined): void {
+  if (probe === undefined) return;
+  const reasons = Object.entries(probe.reasons).map(
+    ([reason, count]) => `${escapeMarkdown(reason)}: ${count}`,
+  );
+  summary.heading('Live probe', 3);
+  summary.table(
+    ['Requests', 'Seen'],
+    [
+      ['Sent', String(probe.sent)],
+      ['Answered', String(probe.answered)],
+      ['**Lost**', [`**${probe.lost}**`, ...reasons].join('<br>')],
+      ['Errors of the application', String(probe.failed)],
+      ['Slowest', formatDuration(probe.slowest)],
+    ],
+  );
+}
+
+export function summarizeEvents({ summary }: Context, events: DeliveryEvent[]): void {
   if (events.length === 0) return;
   summary.details(
     'What happened, and when',
@@ -139,10 +147,13 @@ function summarize(
   );
 }
 
+/** What is kept of the inputs with a release. */
+type FactInputs = Pick<TrackedInputs, 'app' | 'environment' | 'platform' | 'router' | 'images' | 'notes'>;
+
 /** What is kept with the release. */
-function factsOf(
+export function factsOf(
   context: Context,
-  { inputs, known }: DeliveryRequest,
+  { inputs, known }: { inputs: FactInputs; known?: DeliveryRequest['known'] },
   brokeFreeze: string | null,
 ): ReleaseFacts {
   const { app, environment, platform, router } = inputs;
@@ -329,6 +340,25 @@ function remedyFor(reasonCode: string, version: string): string {
   }
 }
 
+/**
+ * Throws `environment_frozen`, unless there is a reason to go on all the same: that is then recorded, and returned where
+ * there was a freeze to break.
+ */
+export async function passFreeze(
+  target: Pick<Target, 'label' | 'store' | 'run'>,
+  reason: string | undefined,
+  log: Log,
+): Promise<string | null> {
+  if (reason === undefined) {
+    await requireNotFrozen(target.store, target.label);
+    return null;
+  }
+  const broken = await breakFreeze(target.store, { reason, run: target.run });
+  const what = broken ? 'is frozen; going on' : 'is not frozen; there was no need to break it open';
+  log.warning(`${target.label} ${what}: ${reason}`);
+  return broken ? reason : null;
+}
+
 /** What was begun before it was frozen is brought to its end. */
 async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promise<void> {
   if (wanted === null || inputs['break-freeze'] !== undefined) return;
@@ -357,7 +387,6 @@ async function moveTraffic(
   progress?: DeploymentProgress,
 ): Promise<DeliveryOutcome> {
   const { target, inputs, wanted } = request;
-  const mayBreakFreeze = inputs['break-freeze'];
   const events: DeliveryEvent[] = [];
   let probe: Probe | undefined;
   let counted: Promise<ProbeCounts> | undefined;
@@ -372,14 +401,8 @@ async function moveTraffic(
       context.log,
       async (lease) => {
         // Under the lease: it may have been frozen while this run waited for it.
-        await respectFreeze(request);
-        let brokeFreeze: string | null = null;
-        if (wanted !== null && mayBreakFreeze !== undefined) {
-          const broken = await breakFreeze(target.store, { reason: mayBreakFreeze, run: target.run });
-          if (broken) brokeFreeze = mayBreakFreeze;
-          const what = broken ? 'is frozen; going on' : 'is not frozen; there was no need to break it open';
-          context.log.warning(`${target.label} ${what}: ${mayBreakFreeze}`);
-        }
+        const brokeFreeze =
+          wanted === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
         // Where the state is elsewhere, the host is not touched before that is the run's own.
         if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {

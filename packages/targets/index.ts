@@ -10,7 +10,11 @@ export * from './open.ts';
 export * from './outputs.ts';
 export * from './state.ts';
 export * from './tracked.ts';
+export * from './workload-inputs.ts';
+export type * from './rolling.ts';
 
 /** Loaded where it is needed: what speaks to a cluster is large. */
 export const connectKubernetes: typeof Connect = async (...given) =>
   (await import('./connect-kubernetes.ts')).connectKubernetes(...given);
+
+export const loadRolling = () => import('./rolling.ts');

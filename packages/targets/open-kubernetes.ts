@@ -16,15 +16,24 @@ import type { PodMetrics } from './pod-endpoint.ts';
 import { podMetricsOf } from './pod-metrics.ts';
 import { openState, type State, type StateInputs } from './state.ts';
 
-/** In the namespace, by application and environment, or by the Service where no environment is named. */
-function stateIn(client: KubernetesClient, { app, environment, service }: StateInputs): State {
-  const name = environment === '' ? stateName('service', service ?? app) : stateName(app, environment);
+/**
+ * In the namespace, by application and environment, or by what is released to where no environment is named: `service`
+ * and the name of the Service, `deployment` and that of the Deployment.
+ */
+export function stateIn(
+  client: KubernetesClient,
+  { app, environment }: Pick<StateInputs, 'app' | 'environment'>,
+  what: { kind: string; name: string },
+): State {
+  const name = environment === '' ? stateName(what.kind, what.name) : stateName(app, environment);
   return { keptIn: 'platform', store: createKubernetesStore(client, name), isAlive: isHolderAlive };
 }
 
+const serviceOf = ({ service, app }: StateInputs) => ({ kind: 'service', name: service ?? app });
+
 /** The state alone, for those who look at releases. */
 export async function openClusterState(inputs: StateInputs, context: Context): Promise<State> {
-  return stateIn(await connectKubernetes(inputs, context), inputs);
+  return stateIn(await connectKubernetes(inputs, context), inputs, serviceOf(inputs));
 }
 
 /** How the pods behind a Service are asked for their metrics. */
@@ -61,7 +70,10 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
     log,
   });
-  const state = inputs.state === 'platform' ? stateIn(client, inputs) : await openState(inputs, context);
+  const state =
+    inputs.state === 'platform'
+      ? stateIn(client, inputs, serviceOf(inputs))
+      : await openState(inputs, context);
   const url = inputs['verify-url']?.href;
   const router =
     inputs.router === 'replica-weight'

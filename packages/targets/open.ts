@@ -205,7 +205,7 @@ export function releaseOf(
   }
 }
 
-function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
+export function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
   const { image } = inputs;
   if (image === undefined) throw new DeployError('invalid_input', 'image is missing.');
   if (image.digest === undefined && (image.tag ?? 'latest') === 'latest') {

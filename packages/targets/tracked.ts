@@ -10,8 +10,10 @@ import type { DeliveryEvent } from '@deploy-actions/release-engine';
 import type { DeliveryInputs, GitHubInputs, LedgerInputs, TargetInputs } from './inputs.ts';
 
 /** What a deployment on GitHub says of the inputs of an action. */
-export type TrackedInputs = Pick<TargetInputs, 'app' | 'environment' | 'platform' | 'router'> &
-  Pick<LedgerInputs, 'images' | 'notes'> &
+export type TrackedInputs = Pick<TargetInputs, 'app' | 'environment' | 'platform'> & {
+  /** Empty where nothing but the readiness of pods decides who gets the traffic. */
+  router: string;
+} & Pick<LedgerInputs, 'images' | 'notes'> &
   Pick<DeliveryInputs, 'environment-url' | 'probe-url'> &
   GitHubInputs;
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { type KubernetesClient, resources } from '@deploy-actions/kubernetes';
+import type { KubernetesClient } from '@deploy-actions/kubernetes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJob, type Job, type StepResult } from '../support/runner.ts';
+import { watchEndpoints } from './endpoints.ts';
 import { publishServer } from './server-image.ts';
 import { bothColours, openStage, type Stage } from './stage.ts';
 
@@ -26,28 +27,6 @@ afterAll(async () => {
   await stage.end();
 });
 
-/** The least number of ready endpoints that the Service has had, as the API server told it. */
-function watchEndpoints(): { least(): number; end(): Promise<void> } {
-  const controller = new AbortController();
-  let least = Number.POSITIVE_INFINITY;
-  const query = { labelSelector: 'kubernetes.io/service-name=shop' };
-  const done = (async () => {
-    for await (const slices of admin.follow(resources.endpointSlices, query, controller.signal)) {
-      const ready = slices.flatMap(({ endpoints = [] }) =>
-        endpoints.filter(({ conditions }) => conditions?.ready !== false),
-      );
-      least = Math.min(least, ready.length);
-    }
-  })();
-  return {
-    least: () => least,
-    async end() {
-      controller.abort();
-      await done;
-    },
-  };
-}
-
 const release = (version: string, env: Record<string, string> = {}): Promise<StepResult> =>
   job.step(
     'blue-green-switch',
@@ -67,7 +46,7 @@ describe('blue-green-switch, killed before and after each of its writes', () => 
     'ends well the next time, and never leaves the Service without endpoints',
     { timeout: 600_000 },
     async () => {
-      const endpoints = watchEndpoints();
+      const endpoints = watchEndpoints(admin, 'shop');
       let wanted = 'b';
       let kills = 0;
       try {

@@ -45,18 +45,18 @@ export interface KubernetesDouble {
   close(): Promise<void>;
 }
 
-function merge(target: unknown, patch: unknown): unknown {
+function merge(target: unknown, patch: unknown, isStrategic: boolean): unknown {
   if (!isRecord(patch)) return patch;
   const result: Record<string, unknown> = isRecord(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else if (Array.isArray(value) && Array.isArray(result[key]) && value.every(hasName)) {
+    else if (isStrategic && Array.isArray(value) && Array.isArray(result[key]) && value.every(hasName)) {
       // As strategic merge patches of containers do.
       result[key] = (result[key] as unknown[]).map((item) => {
         const change = value.find((one) => hasName(item) && hasName(one) && one.name === item.name);
-        return change === undefined ? item : merge(item, change);
+        return change === undefined ? item : merge(item, change, isStrategic);
       });
-    } else result[key] = merge(result[key], value);
+    } else result[key] = merge(result[key], value, isStrategic);
   }
   return result;
 }
@@ -121,7 +121,10 @@ export async function startKubernetesDouble(): Promise<KubernetesDouble> {
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   }
 
-  function perform({ method, path, query, body }: SeenRequest, response: ServerResponse): [number, unknown] {
+  function perform(
+    { method, path, query, headers, body }: SeenRequest,
+    response: ServerResponse,
+  ): [number, unknown] {
     const found = objects.get(path);
     const isCollection = /\/namespaces\/[^/]+\/[^/]+$/.test(path);
     if (method === 'GET' && isCollection) {
@@ -160,7 +163,8 @@ export async function startKubernetesDouble(): Promise<KubernetesDouble> {
       if (expected !== undefined && expected !== found.metadata.resourceVersion) {
         return [409, status(409, 'Conflict', 'the object has been modified')];
       }
-      return [200, store(path, merge(found, patch) as Record<string, unknown>)];
+      const isStrategic = headers['content-type']?.includes('strategic') === true;
+      return [200, store(path, merge(found, patch, isStrategic) as Record<string, unknown>)];
     }
     return [200, found];
   }

@@ -349,14 +349,10 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     return problems.find((problem) => problem !== undefined);
   }
 
-  function evidence(pod: string | null, container: string | null): Promise<string[]> {
-    return evidenceOf(client, log, pod, container);
-  }
-
   async function startFailed(slot: string, failure: Failure): Promise<DeployError> {
     return new DeployError('start_failed', `${slot} cannot start: ${failure.message}`, {
       remedy: remedyFor(failure.reason),
-      details: await evidence(failure.pod, failure.container),
+      details: await evidenceOf(client, log, failure.pod, failure.container),
     });
   }
 
@@ -371,7 +367,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     );
     const pod = ailing ?? judgement?.pods[0];
     const container = pod?.status?.containerStatuses?.find(({ ready: isReady }) => !isReady)?.name;
-    const details = await evidence(
+    const details = await evidenceOf(
+      client,
+      log,
       pod?.metadata.name ?? null,
       container ?? pod?.spec.containers[0]?.name ?? null,
     );

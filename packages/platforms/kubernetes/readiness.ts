@@ -54,7 +54,7 @@ export function isOwnedBy(object: KubernetesObject, uid: string | undefined): bo
 }
 
 /** A template without the label that the controller adds, as it compares them itself. */
-function templateKey(template: PodTemplate | undefined): string {
+export function templateKey(template: PodTemplate | undefined): string {
   if (template === undefined) return '';
   const { 'pod-template-hash': _, ...labels } = template.metadata?.labels ?? {};
   const annotations = template.metadata?.annotations ?? {};
@@ -62,15 +62,18 @@ function templateKey(template: PodTemplate | undefined): string {
 }
 
 /** The ReplicaSet of the Deployment's current template, when the controller has made it. */
-function currentReplicaSet({ deployment, replicaSets }: SlotObjects): ReplicaSet | undefined {
+export function currentReplicaSet({
+  deployment,
+  replicaSets,
+}: Omit<SlotObjects, 'pods'>): ReplicaSet | undefined {
   const key = templateKey(deployment.spec.template);
   return replicaSets.find(
     (set) => isOwnedBy(set, deployment.metadata.uid) && templateKey(set.spec.template) === key,
   );
 }
 
-const isLeaving = ({ metadata }: Pod) => metadata.deletionTimestamp !== undefined;
-const hasEnded = ({ status }: Pod) => status?.phase === 'Failed' || status?.phase === 'Succeeded';
+export const isLeaving = ({ metadata }: Pod) => metadata.deletionTimestamp !== undefined;
+export const hasEnded = ({ status }: Pod) => status?.phase === 'Failed' || status?.phase === 'Succeeded';
 
 export function isPodReady(pod: Pod): boolean {
   return (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');
@@ -216,15 +219,32 @@ export function judge(objects: SlotObjects, options: JudgeOptions): Judged {
     return { wanted, ready: 0, instances: [], pods: [], message: 'scaled to 0', failure: null };
   }
   const set = currentReplicaSet(objects);
-  const all = podsOf(objects).toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const pods = all.filter((pod) => isOwnedBy(pod, set?.metadata.uid));
+  const all = podsOf(objects);
+  return judgePods(
+    {
+      wanted,
+      all,
+      current: all.filter((pod) => isOwnedBy(pod, set?.metadata.uid)),
+      failure: deploymentFailure(deployment) ?? null,
+    },
+    options,
+  );
+}
+
+/** What pods say about those who own them: `current` are those of `all` that have the newest template. Pure. */
+export function judgePods(
+  seen: { wanted: number; all: Pod[]; current: Pod[]; failure: Failure | null },
+  options: JudgeOptions,
+): Judged {
+  const { wanted, all, current } = seen;
+  const pods = current.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const others = all.filter((pod) => !pods.includes(pod));
   const ready = pods.filter(isPodReady).length;
   const instances = pods.map((pod): Instance => {
     const address = addressOf(pod, options.port);
     return isPodReady(pod) ? { address, ready: true } : { address, ready: false, reason: reasonOf(pod) };
   });
-  let failure: Failure | null = deploymentFailure(deployment) ?? null;
+  let { failure } = seen;
   for (const pod of pods) failure ??= podFailure(pod, options) ?? null;
   const waiting = pods.find((pod) => !isPodReady(pod));
   const parts = [`${Math.min(ready, wanted)} of ${wanted} pods ready`];

@@ -1,3 +1,0 @@
-const E=299,$=[299],f={8661:((i,s,n)=>{n.d(s,{a:()=>a,b:()=>m});var o=n(6506),t=20;function a(d,{line:e,column:_}){return`${d}:${e}:${_}`}function m(d,e){let[_,...h]=e;if(_!==void 0&&h.length===0)return new o.a("invalid_config",`${a(d,_.place)}: ${_.message}`,{remedy:_.remedy});let l=e.slice(0,t).map(({place:r,message:u,remedy:c})=>[`- ${a(d,r)}: ${u}`,...c===void 0?[]:[c]].join(" "));return e.length>t&&l.push(`- \u2026 and ${e.length-t} more.`),new o.a("invalid_config",`${d} has ${e.length} problems; nothing was touched.
-${l.join(`
-`)}`,{remedy:"Mend them; the JSON Schema of the file is deploy.schema.json."})}}),8299:((i,s,n)=>{n.r(s),n.d(s,{configError:()=>o.b,describePlace:()=>o.a});var o=n(8661),t=n(6506)})};export{E as id,$ as ids,f as modules};
