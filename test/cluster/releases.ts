@@ -22,6 +22,8 @@ export interface ReleaseOptions {
   watch?: number;
   readyTimeout?: number;
   strategy?: Wanted<KubernetesRelease>['strategy'];
+  /** Milliseconds that nodes get to follow; default: the router's. */
+  margin?: number;
   signal?: AbortSignal;
   onEvent?(event: DeliveryEvent): void;
 }
@@ -46,7 +48,8 @@ export async function release(options: ReleaseOptions): Promise<Delivery<Kuberne
     log,
     scope: { images: [options.image], container: null },
   });
-  const router = createServiceSelector({ client, service, log });
+  const margin = options.margin === undefined ? {} : { margin: options.margin };
+  const router = createServiceSelector({ client, service, log, ...margin });
   const run = { id: `test-${process.pid}`, url: '', actor: '' };
   const lease = await acquireLease({
     store,
