@@ -321,9 +321,9 @@ export function createClient(options: ClientOptions): KubernetesClient {
     const asked = askedFor('list', resource);
     const path = `${pathOf(resource)}${queryOf({ ...query })}`;
     const value = parse(await read(asked, { method: 'GET', path }, signal), asked);
-    const metadata = isRecord(value['metadata']) ? value['metadata'] : {};
+    const { resourceVersion = '' } = (value['metadata'] ?? {}) as { resourceVersion?: string };
     const items = Array.isArray(value['items']) ? (value['items'] as T[]) : [];
-    return { items, resourceVersion: String(metadata['resourceVersion'] ?? '') };
+    return { items, resourceVersion };
   }
 
   async function* follow<T extends KubernetesObject>(

@@ -47,7 +47,7 @@ function endOf(text: string): Pick<ExecResult, 'code' | 'message'> {
   const details = isRecord(status['details']) ? status['details'] : {};
   const causes = Array.isArray(details['causes']) ? details['causes'].filter(isRecord) : [];
   const code = Number(causes.find(({ reason }) => reason === 'ExitCode')?.['message'] ?? Number.NaN);
-  const message = String(status['message'] ?? '');
+  const message = typeof status['message'] === 'string' ? status['message'] : '';
   return Number.isInteger(code) ? { code, message: '' } : { code: null, message };
 }
 

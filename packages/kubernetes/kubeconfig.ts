@@ -198,7 +198,8 @@ export async function loadKubeconfig(from: KubeconfigSource): Promise<Connection
     delete (cluster as { proxyUrl?: string }).proxyUrl;
     // The library takes plain HTTP (a local proxy, a tunnel) only so; there is no TLS to verify.
     if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
-    if (user.exec !== undefined && user.exec !== null) tellCluster(user.exec, cluster);
+    const exec = user.exec as ExecPlugin | null | undefined;
+    if (exec !== undefined && exec !== null) tellCluster(exec, cluster);
   }
   select();
 

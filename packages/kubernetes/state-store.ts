@@ -69,7 +69,8 @@ const inLease: Form<Lease> = {
 };
 
 function leaseSpec({ value, version, at }: Document): NonNullable<Lease['spec']> {
-  const holder = isRecord(value) && isRecord(value['holder']) ? String(value['holder']['id'] ?? '') : null;
+  const known = isRecord(value) && isRecord(value['holder']) ? value['holder']['id'] : null;
+  const holder = typeof known === 'string' ? known : null;
   const lifetime = isRecord(value) && typeof value['ttl'] === 'number' ? value['ttl'] : shownLifetime;
   return {
     holderIdentity: holder,
