@@ -114,7 +114,7 @@ describe('a read', () => {
 });
 
 describe('a refusal', () => {
-  const refused = (code: number, body: unknown = undefined) => {
+  const refused = (code: number, body?: unknown) => {
     api.interfere = () => ({ kind: 'status', status: code, ...(body === undefined ? {} : { body }) });
     return failure(client.get(resources.configMaps, 'a'));
   };

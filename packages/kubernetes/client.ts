@@ -1,4 +1,4 @@
-import { cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
+import { textAt, cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
 import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
 import { type KubernetesObject, type Resource, resources } from './objects.ts';
@@ -323,7 +323,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
     const value = parse(await read(asked, { method: 'GET', path }, signal), asked);
     const metadata = isRecord(value['metadata']) ? value['metadata'] : {};
     const items = Array.isArray(value['items']) ? (value['items'] as T[]) : [];
-    return { items, resourceVersion: String(metadata['resourceVersion'] ?? '') };
+    return { items, resourceVersion: textAt(metadata, 'resourceVersion') };
   }
 
   async function* follow<T extends KubernetesObject>(
