@@ -1,4 +1,4 @@
-import { cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
+import { textAt, cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
 import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
 import { type KubernetesObject, type Resource, resources } from './objects.ts';
@@ -321,9 +321,9 @@ export function createClient(options: ClientOptions): KubernetesClient {
     const asked = askedFor('list', resource);
     const path = `${pathOf(resource)}${queryOf({ ...query })}`;
     const value = parse(await read(asked, { method: 'GET', path }, signal), asked);
-    const { resourceVersion = '' } = (value['metadata'] ?? {}) as { resourceVersion?: string };
+    const metadata = isRecord(value['metadata']) ? value['metadata'] : {};
     const items = Array.isArray(value['items']) ? (value['items'] as T[]) : [];
-    return { items, resourceVersion };
+    return { items, resourceVersion: textAt(metadata, 'resourceVersion') };
   }
 
   async function* follow<T extends KubernetesObject>(

@@ -1,5 +1,5 @@
 import { Agent } from 'node:https';
-import { cancelled, DeployError, formatDuration, isRecord } from '@deploy-actions/core';
+import { textAt, cancelled, DeployError, formatDuration, isRecord } from '@deploy-actions/core';
 import { type RawData, WebSocket } from 'ws';
 import { type Asked, noAnswer, refusal } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
@@ -47,7 +47,7 @@ function endOf(text: string): Pick<ExecResult, 'code' | 'message'> {
   const details = isRecord(status['details']) ? status['details'] : {};
   const causes = Array.isArray(details['causes']) ? details['causes'].filter(isRecord) : [];
   const code = Number(causes.find(({ reason }) => reason === 'ExitCode')?.['message'] ?? Number.NaN);
-  const message = typeof status['message'] === 'string' ? status['message'] : '';
+  const message = textAt(status, 'message');
   return Number.isInteger(code) ? { code, message: '' } : { code: null, message };
 }
 

@@ -198,8 +198,7 @@ export async function loadKubeconfig(from: KubeconfigSource): Promise<Connection
     delete (cluster as { proxyUrl?: string }).proxyUrl;
     // The library takes plain HTTP (a local proxy, a tunnel) only so; there is no TLS to verify.
     if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
-    const exec = user.exec as ExecPlugin | null | undefined;
-    if (exec !== undefined && exec !== null) tellCluster(exec, cluster);
+    if (user.exec !== undefined && user.exec !== null) tellCluster(user.exec as ExecPlugin, cluster);
   }
   select();
 

@@ -1,4 +1,4 @@
-import { DeployError, digestOf, isRecord } from '@deploy-actions/core';
+import { textAt, DeployError, digestOf, isRecord } from '@deploy-actions/core';
 import type { StateStore, Stored } from '@deploy-actions/release-engine';
 import type { KubernetesClient } from './client.ts';
 import { statusOf } from './errors.ts';
@@ -69,8 +69,7 @@ const inLease: Form<Lease> = {
 };
 
 function leaseSpec({ value, version, at }: Document): NonNullable<Lease['spec']> {
-  const known = isRecord(value) && isRecord(value['holder']) ? value['holder']['id'] : null;
-  const holder = typeof known === 'string' ? known : null;
+  const holder = isRecord(value) && isRecord(value['holder']) ? textAt(value['holder'], 'id') : null;
   const lifetime = isRecord(value) && typeof value['ttl'] === 'number' ? value['ttl'] : shownLifetime;
   return {
     holderIdentity: holder,

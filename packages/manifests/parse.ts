@@ -115,7 +115,7 @@ function createReader({ name, text }: Source, problems: ManifestProblem[]) {
         // The first of several wins.
         merged = parts.toReversed().flatMap((part): [string, Json][] => {
           const said = valueOf(part);
-          return isRecord(said) ? (Object.entries(said) as [string, Json][]) : [];
+          return isRecord(said) ? Object.entries<Json>(said) : [];
         });
       }
     }

@@ -1,4 +1,5 @@
 import {
+  asError,
   cancelled,
   deadlineIn,
   type Deadline,
@@ -98,7 +99,7 @@ function watch(plan: RestartPlan, first: Restartable, options: RestartOptions, d
     async until(done, what) {
       for (;;) {
         if (signal.aborted) throw cancelled(what);
-        if (broken !== undefined) throw broken;
+        if (broken !== undefined) throw asError(broken);
         const { workloads, pods } = seen;
         const workload = workloads?.[0];
         if (workloads !== undefined && workload === undefined) {

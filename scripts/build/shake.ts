@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
@@ -49,6 +50,22 @@ function withoutTransport(): Plugin {
   };
 }
 
+/** A package of CommonJS requires modules of Node, which the bundle, an ES module, can only import: it is given them another way. */
+function requiredBuiltins(): Plugin {
+  const namespace = 'required-builtins';
+  return {
+    name: namespace,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^[a-z]/ }, ({ path, kind }) =>
+        kind === 'require-call' && isBuiltin(path) ? { path, namespace } : undefined,
+      );
+      onLoad({ filter: /./, namespace }, ({ path }) => ({
+        contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      }));
+    },
+  };
+}
+
 const readText = /readFileSync\(\s*new URL\('([^']+)',\s*import\.meta\.url\),\s*'utf8'\s*,?\s*\)/g;
 
 /** Files beside a module are no files in the bundle: a text that is read from one becomes a string of the module. */
@@ -92,7 +109,7 @@ export async function shake(root: string, entry: string, outdir: string): Promis
     legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
-    plugins: [withoutTransport(), textsInline(root), withoutSideEffects(root)],
+    plugins: [withoutTransport(), requiredBuiltins(), textsInline(root), withoutSideEffects(root)],
   });
   return metafile;
 }

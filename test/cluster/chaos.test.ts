@@ -8,7 +8,7 @@ import { acquireLease, thisProcess } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Fault, Rule } from '../support/fault-proxy.ts';
-import type { RunningStep, StepResult } from '../support/runner.ts';
+import type { StepResult } from '../support/runner.ts';
 import { isMutation, killProcess, onMutation } from './api-proxy.ts';
 import { type Lane, openLane, problemsOf } from './lane.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
@@ -114,10 +114,9 @@ it(
     );
     const found = await onLanes(points, (lane, { action, nth, when }) =>
       inCase(lane, action, `${action} killed ${when} write ${nth}`, async (_old, version) => {
-        let running: RunningStep | undefined;
-        const kill = () => killProcess(running?.pid ?? 0);
+        const kill = () => killProcess(running.pid);
         lane.proxy.program([onMutation({ kind: 'kill', when, kill }, nth)]);
-        running = await lane.job.start(...inputsOf(lane, action, version));
+        const running = await lane.job.start(...inputsOf(lane, action, version));
         const killed = await running.done;
         lane.proxy.program([]);
         const again = await runOnce(lane, action, version);

@@ -5,6 +5,7 @@ import { type ApiProxy, onMutation, startApiProxy } from './api-proxy.ts';
 import { release } from './releases.ts';
 import { publishServer } from './server-image.ts';
 import { bothColours, openStage, type Stage } from './stage.ts';
+import { stride } from './stride.ts';
 
 const repository = `acme/faulty-${process.pid}`;
 /** More writes than a release makes. */
@@ -49,7 +50,7 @@ describe('a release whose n-th write meets', () => {
     '%s writes nothing twice and ends well, for every n',
     { timeout: 300_000 },
     async (_name, fault) => {
-      for (let write = 1; write <= most; write += 1) {
+      for (let write = 1; write <= most; write += stride) {
         wanted = wanted === 'a' ? 'b' : 'a';
         proxy.program([onMutation(fault, write)]);
         const before = proxy.mutations().length;

@@ -6,8 +6,8 @@ import { type KubernetesClient, resources } from '@deploy-actions/kubernetes';
 import type { Fence, Router, Target } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { colourOf, openStage, type Stage } from './stage.ts';
 import { nodePortService, publishServer } from './server-image.ts';
+import { colourOf, openStage, type Stage } from './stage.ts';
 
 const never = new AbortController().signal;
 const crash = join(import.meta.dirname, '../support/crash.mjs');

@@ -7,7 +7,7 @@ import { setupPython } from '../../scripts/setup-python.ts';
 import { createHost, type Host } from '../support/host.ts';
 import { startLoad } from '../support/load/index.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { createJob, type StepResult } from '../support/runner.ts';
+import { createJob, type Job, type StepResult } from '../support/runner.ts';
 
 /** What a step was run for. */
 export interface Wanted {
@@ -34,6 +34,8 @@ export interface Stage {
     result: string,
     more?: Record<string, string>,
   ): Promise<string>;
+  /** `check-config` in a workspace with this deploy.yml. */
+  config(config: Record<string, unknown>, result: string): Promise<string>;
   end(): Promise<void>;
 }
 
@@ -48,6 +50,17 @@ export async function createStage(dist: string | undefined): Promise<Stage> {
     if (step.outputs['result'] === result) return step.summary;
     throw new Error(`${step.action} ended as ${step.outputs['result']}, not as ${result}:\n${step.log}`);
   };
+  async function inWorkspace<T>(config: Record<string, unknown>, work: (job: Job) => Promise<T>): Promise<T> {
+    const workspace = join(host.folder, 'workspace');
+    await mkdir(join(workspace, '.github'), { recursive: true });
+    await writeFile(join(workspace, '.github/deploy.yml'), JSON.stringify(config, null, 2));
+    const job = await createJob({ ...jobOptions, workspace });
+    try {
+      return await work(job);
+    } finally {
+      await job.end();
+    }
+  }
   const stage: Stage = {
     host,
     summary: async ({ action, inputs, result }) => expected(await host.step(action, inputs), result),
@@ -84,17 +97,12 @@ export async function createStage(dist: string | undefined): Promise<Stage> {
           .join('\n'),
       };
     },
-    async pipeline(version, config, result, more = {}) {
-      const workspace = join(host.folder, 'workspace');
-      await mkdir(join(workspace, '.github'), { recursive: true });
-      await writeFile(join(workspace, '.github/deploy.yml'), JSON.stringify(config));
-      const job = await createJob({ ...jobOptions, workspace });
-      try {
-        return expected(await job.step('deploy', { environment: 'production', version, ...more }), result);
-      } finally {
-        await job.end();
-      }
-    },
+    pipeline: (version, config, result, more = {}) =>
+      inWorkspace(config, async (job) =>
+        expected(await job.step('deploy', { environment: 'production', version, ...more }), result),
+      ),
+    config: (config, result) =>
+      inWorkspace(config, async (job) => expected(await job.step('check-config', {}), result)),
     async end() {
       const ended = await Promise.allSettled(endings.toReversed().map((end) => end()));
       for (const one of ended) if (one.status === 'rejected') throw one.reason;

@@ -44,6 +44,18 @@ function pipelineOf({ host }: Stage, health: Record<string, unknown>) {
   };
 }
 
+/** What says which environment is meant. */
+function targetOf({ host }: Stage): Record<string, string> {
+  const names = ['app', 'environment', 'platform', 'router', 'listen', 'state-directory'];
+  return Object.fromEntries(Object.entries(host.inputs('')).filter(([name]) => names.includes(name)));
+}
+
+const releases = (stage: Stage, inputs: Record<string, string>, result: string) => {
+  const { app = '', environment = '', platform = '', 'state-directory': state = '' } = targetOf(stage);
+  const where = { app, environment, platform, 'state-directory': state };
+  return stage.summary({ action: 'releases', inputs: { ...where, ...inputs }, result });
+};
+
 export const pages: PageSource[] = [
   {
     name: 'switch-first',
@@ -132,14 +144,42 @@ export const pages: PageSource[] = [
   {
     name: 'rollback',
     place: 'summary',
-    write: (stage) => {
-      const { app, environment, platform, router, listen, 'state-directory': state } = stage.host.inputs('');
-      const target = { app, environment, platform, router, listen, 'state-directory': state } as Record<
-        string,
-        string
-      >;
-      return stage.summary({ action: 'rollback', inputs: { ...target, watch: '1s' }, result: 'succeeded' });
-    },
+    write: (stage) =>
+      stage.summary({
+        action: 'rollback',
+        inputs: { ...targetOf(stage), watch: '1s' },
+        result: 'succeeded',
+      }),
+  },
+  {
+    name: 'releases-list',
+    place: 'summary',
+    write: (stage) => releases(stage, { command: 'list' }, 'succeeded'),
+  },
+  {
+    name: 'releases-show',
+    place: 'summary',
+    write: (stage) => releases(stage, { command: 'show', version: '1.5.0' }, 'succeeded'),
+  },
+  {
+    name: 'releases-freeze',
+    place: 'summary',
+    write: (stage) =>
+      releases(
+        stage,
+        { command: 'freeze', reason: 'Year-end closing: ask the finance team first' },
+        'succeeded',
+      ),
+  },
+  {
+    name: 'frozen',
+    place: 'summary',
+    write: (stage) => stage.release('1.5.4', { ...switching, result: 'refused', inputs: {} }),
+  },
+  {
+    name: 'releases-unfreeze',
+    place: 'summary',
+    write: (stage) => releases(stage, { command: 'unfreeze', reason: 'The closing is done' }, 'succeeded'),
   },
   {
     name: 'canary-analyze',
@@ -218,9 +258,29 @@ export const pages: PageSource[] = [
     write: (stage) => stage.pipeline('1.6.0', pipelineOf(stage, {}), 'succeeded'),
   },
   {
+    name: 'pipeline-plan',
+    place: 'summary',
+    write: (stage) => stage.pipeline('1.6.1', pipelineOf(stage, {}), 'planned', { 'dry-run': 'true' }),
+  },
+  {
     name: 'pipeline-back',
     place: 'summary',
     write: (stage) => stage.pipeline('1.6.1', pipelineOf(stage, { body: 'never said' }), 'rolled-back'),
+  },
+  {
+    name: 'check-config',
+    place: 'summary',
+    write: (stage) =>
+      stage.config(
+        {
+          ...pipelineOf(stage, { timeout: '10' }),
+          environments: {
+            staging: { 'linux-host': { instances: 1, env: { LOG_LEVEL: 'debug' } }, strategie: 'canary' },
+            production: { 'linux-host': { instances: 4 }, probe: { url: 'https://helpdesk.example.com/' } },
+          },
+        },
+        'refused',
+      ),
   },
   { name: 'findings-0', place: 'comment', write: () => commentOn([]) },
   { name: 'findings-3', place: 'comment', write: () => commentOn(findings(3)) },

@@ -228,7 +228,7 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
     const names = ['output', 'summary', 'state', 'env', 'path'];
     await Promise.all(names.map((name) => writeFile(file(name), '')));
     const start = performance.now();
-    const [command = '', ...before] = [...(options.through ?? []), process.execPath];
+    const [command, ...before] = [...(options.through ?? []), process.execPath];
     const child = spawn(
       command,
       [...before, ...(step.imports ?? []).map((module) => `--import=${module}`), program],

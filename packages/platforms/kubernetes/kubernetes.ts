@@ -1,4 +1,5 @@
 import {
+  asError,
   cancelled,
   canonicalJson,
   type Deadline,
@@ -289,7 +290,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     try {
       for (;;) {
         if (signal.aborted) throw cancelled(`waiting until ${slot} is ready`);
-        if (broken !== undefined) throw broken;
+        if (broken !== undefined) throw asError(broken);
         const { deployments, replicaSets, pods } = seen;
         const deployment = deployments?.[0];
         let pause = longestLook;

@@ -1,0 +1,12 @@
+// Builds what takes minutes and is needed late, at low priority: for CI on a new machine. What is there already is left alone. The tests
+// that need it wait for it, or make it themselves where this was ended.
+import { kubernetesBinaries, testServer } from '../test/cluster/binaries.ts';
+import { trivyPrograms } from '../test/platforms/trivy/trivy.ts';
+import { setupPython } from './setup-python.ts';
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+await setupPython({ log: say });
+await kubernetesBinaries(say);
+await testServer(say);
+await trivyPrograms(say);
