@@ -91,6 +91,21 @@ function proxyCheck(dist: string): Check {
   };
 }
 
+/** What speaks to a cluster is a chunk of its own, of packages that were not made to be bundled: it is loaded, and finds no kubeconfig. */
+function clusterCheck(dist: string): Check {
+  return {
+    name: 'blue-green-switch/main.mjs, a kubeconfig that is not there',
+    file: join(dist, 'blue-green-switch', 'main.mjs'),
+    inputs: { platform: 'kubernetes', service: 'web', image: 'web:1', kubeconfig: '/no/such/kubeconfig' },
+    problems: (ended) => [
+      ...loadingProblems(ended),
+      ...(ended.outputs.get('reason-code') === 'not_found'
+        ? []
+        : [`reason-code is ${ended.outputs.get('reason-code')}, not not_found`]),
+    ],
+  };
+}
+
 /** Entries that nothing above starts: a new one has to be added here. */
 async function unknownEntries(dist: string, checks: Check[]): Promise<string[]> {
   const entries = (await readdir(dist, { recursive: true })).filter(
@@ -102,7 +117,11 @@ async function unknownEntries(dist: string, checks: Check[]): Promise<string[]> 
 
 export async function smoke(dist: string): Promise<{ name: string; problems: string[]; text: string }[]> {
   const definitions = await definitionsOf(actions);
-  const checks = [...definitions.flatMap((definition) => checksOf(dist, definition)), proxyCheck(dist)];
+  const checks = [
+    ...definitions.flatMap((definition) => checksOf(dist, definition)),
+    clusterCheck(dist),
+    proxyCheck(dist),
+  ];
   const found = [];
   for (const { name, file, inputs, problems } of checks) {
     if (!existsSync(file)) found.push({ name, problems: [`${file} is missing`], text: '' });

@@ -316,7 +316,7 @@ export function createReplicaWeight(options: ReplicaWeightOptions): Router {
     const slotOfPod = new Map(pods.map((pod) => [pod.metadata.name, pod.metadata.labels?.[found.label]]));
     const serving = new Map<string, Set<string>>();
     const strangers = new Set<string>();
-    for (const { conditions, targetRef } of slices.items.flatMap(({ endpoints = [] }) => endpoints)) {
+    for (const { conditions, targetRef } of slices.items.flatMap(({ endpoints }) => endpoints ?? [])) {
       // Unknown counts as ready (discovery/v1).
       if (conditions?.ready === false) continue;
       const pod = targetRef?.name ?? '';

@@ -4,6 +4,7 @@ import { type Deployment, type KubernetesClient, resources } from '@deploy-actio
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countsOf, startLoad } from '../support/load/index.ts';
 import { createJob, type Job } from '../support/runner.ts';
+import { watchEndpoints } from './endpoints.ts';
 import type { Account } from './namespace.ts';
 import { nodePortService, publishServer, serverDeployment } from './server-image.ts';
 import { exampleRules, openStage, type Stage } from './stage.ts';
@@ -51,28 +52,6 @@ const adopt = (app: string, version: string, more: Record<string, string> = {}) 
   ...more,
 });
 
-/** The least number of ready endpoints that a Service has had. */
-function watchEndpoints(app: string): { least(): number; end(): Promise<void> } {
-  const controller = new AbortController();
-  let least = Number.POSITIVE_INFINITY;
-  const query = { labelSelector: `kubernetes.io/service-name=${app}` };
-  const done = (async () => {
-    for await (const slices of admin.follow(resources.endpointSlices, query, controller.signal)) {
-      const ready = slices.flatMap(({ endpoints = [] }) =>
-        endpoints.filter(({ conditions }) => conditions?.ready !== false),
-      );
-      least = Math.min(least, ready.length);
-    }
-  })();
-  return {
-    least: () => least,
-    async end() {
-      controller.abort();
-      await done;
-    },
-  };
-}
-
 const replicasOf = async (name: string) => (await admin.get(resources.deployments, name)).spec.replicas;
 
 describe('a Deployment with a Service, and no colours', () => {
@@ -84,7 +63,7 @@ describe('a Deployment with a Service, and no colours', () => {
     expect(planned.log).toContain('make Deployment shop-blue like shop, with 2 replica(s)');
     expect(await admin.find(resources.deployments, 'shop-blue')).toBeUndefined();
 
-    const endpoints = watchEndpoints('shop');
+    const endpoints = watchEndpoints(admin, 'shop');
     const load = await startLoad({
       url: `${url}/`,
       rate: 200,
@@ -125,7 +104,8 @@ describe('a Deployment with a Service, and no colours', () => {
     for (let write = 1; write <= 6; write += 1) {
       const app = `killed-${write}`;
       await place(app);
-      const endpoints = watchEndpoints(app);
+      await stage.urlOf(app);
+      const endpoints = watchEndpoints(admin, app);
       const when = write % 2 === 0 ? 'before' : 'after';
       const killed = await job.step('blue-green-switch', adopt(app, '2'), {
         imports: [crash],

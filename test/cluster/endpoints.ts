@@ -10,8 +10,8 @@ export function watchEndpoints(
   const query = { labelSelector: `kubernetes.io/service-name=${service}` };
   const done = (async () => {
     for await (const slices of admin.follow(resources.endpointSlices, query, controller.signal)) {
-      const ready = slices.flatMap(({ endpoints = [] }) =>
-        endpoints.filter(({ conditions }) => conditions?.ready !== false),
+      const ready = slices.flatMap(({ endpoints }) =>
+        (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false),
       );
       least = Math.min(least, ready.length);
     }
