@@ -49,6 +49,9 @@ function withoutTransport(): Plugin {
   };
 }
 
+/** CommonJS that asks for Node's modules while it runs, which esbuild's modules cannot: ncc takes it in. */
+export const leftToNcc = ['ws'];
+
 const readText = /readFileSync\(\s*new URL\('([^']+)',\s*import\.meta\.url\),\s*'utf8'\s*,?\s*\)/g;
 
 /** Files beside a module are no files in the bundle: a text that is read from one becomes a string of the module. */
@@ -91,6 +94,7 @@ export async function shake(root: string, entry: string, outdir: string): Promis
     minify: true,
     legalComments: 'none',
     metafile: true,
+    external: leftToNcc,
     logLevel: 'warning',
     plugins: [withoutTransport(), textsInline(root), withoutSideEffects(root)],
   });
