@@ -1,5 +1,6 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
+  checkAdopt,
   checkKubernetesRelease,
   checkKubernetesTarget,
   checkLedger,
@@ -10,6 +11,7 @@ import {
   deliveryOutputs,
   githubInputs,
   ledgerInputs,
+  kubernetesAdoptInputs,
   kubernetesReleaseInputs,
   kubernetesTargetInputs,
   linuxHostInputs,
@@ -28,6 +30,7 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...kubernetesTargetInputs,
+    ...kubernetesAdoptInputs,
     ...linuxHostInputs,
     ...kubernetesReleaseInputs,
     ...deliveryInputs,
@@ -45,6 +48,7 @@ export const definition = defineAction({
   check: (inputs) => [
     ...checkTarget(inputs),
     ...checkKubernetesTarget(inputs),
+    ...checkAdopt(inputs),
     ...checkKubernetesRelease(inputs),
     ...checkLinuxHost(inputs),
     ...checkLedger(inputs),

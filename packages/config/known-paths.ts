@@ -76,6 +76,7 @@ export const knownPaths: readonly string[] = [
   'health.url',
   'images',
   'keep-previous',
+  'kubernetes.adopt',
   'kubernetes.container',
   'kubernetes.context',
   'kubernetes.drain-seconds',

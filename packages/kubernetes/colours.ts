@@ -168,7 +168,7 @@ function withoutColours(
     `Service ${name} has no second colour: of its selector (${text}), no label tells two Deployments apart; ${first?.metadata.name ?? ''} has all of it.`,
     {
       remedy:
-        'Make a second Deployment that runs the same containers and whose pods differ in one label of the selector, such as version: blue and version: green; or say which label it is (`slot-label`).',
+        'Make a second Deployment that runs the same containers and whose pods differ in one label of the selector, such as version: blue and version: green; or say which label it is (`slot-label`). With `adopt: true`, two colours are made from this one.',
     },
   );
 }

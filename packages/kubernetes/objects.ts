@@ -190,11 +190,14 @@ export interface Service extends KubernetesObject {
 
 export interface EndpointSlice extends KubernetesObject {
   addressType?: string;
-  endpoints?: {
-    addresses: string[];
-    conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean };
-    targetRef?: { kind?: string; name?: string; uid?: string };
-  }[];
+  /** Null when there are none. */
+  endpoints?:
+    | null
+    | {
+        addresses: string[];
+        conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean };
+        targetRef?: { kind?: string; name?: string; uid?: string };
+      }[];
   ports?: { name?: string; port?: number; protocol?: string }[];
 }
 

@@ -225,8 +225,8 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
     const pods = new Map(listed.items.map((pod): [string, Pod] => [pod.metadata.name, pod]));
     const serving = new Set<string>();
     const strangers = new Set<string>();
-    for (const { endpoints = [] } of slices.items) {
-      for (const { conditions, targetRef } of endpoints) {
+    for (const { endpoints } of slices.items) {
+      for (const { conditions, targetRef } of endpoints ?? []) {
         // Unknown counts as ready (discovery/v1).
         if (conditions?.ready === false) continue;
         const pod = targetRef?.name ?? '';

@@ -173,17 +173,41 @@ function describeRelease(release: TargetRelease): string {
   return 'images' in release ? `with ${release.images.join(', ')}` : `${release.instances} instance(s)`;
 }
 
+/** Until there are colours, what a release would do with them cannot be known. */
+function planOfAdoption(
+  { summary, log }: Context,
+  { target }: DeliveryRequest,
+  { release }: Wanted<TargetRelease>,
+  adoption: string[],
+): DeliveryOutcome {
+  const steps = [
+    ...adoption,
+    `release ${release.version}, ${describeRelease(release)}, to the second colour`,
+  ];
+  summary.list(steps.map(escapeMarkdown));
+  for (const [index, step] of steps.entries()) log.info(`  ${index + 1}. ${step}`);
+  return {
+    result: 'planned',
+    reasonCode: 'dry_run',
+    message: `The plan to release ${release.version} to ${target.label} has ${steps.length} steps; nothing was written.`,
+    outputs: outputsOf([], undefined),
+    report: { plan: steps },
+  };
+}
+
 async function plan(
   context: Context,
   request: DeliveryRequest,
   wanted: Wanted<TargetRelease>,
 ): Promise<DeliveryOutcome> {
   const { target, inputs } = request;
+  const adoption = (await target.adoption?.plan()) ?? [];
+  if (adoption.length > 1) return planOfAdoption(context, request, wanted, adoption);
   const unfinished = await peekJournal<TargetRelease>(target.store);
   const planned = await planDelivery(target.platform, target.router, wanted);
   const serving = servingOf(planned.slots, planned.traffic);
   const revisionOf = revisionsOf(target.platform);
-  const steps: string[] = [];
+  const steps: string[] = [...adoption];
   if (unfinished !== null && !isSettled(unfinished)) {
     steps.push(
       revisionOf(unfinished.to.release) === revisionOf(wanted.release)
@@ -409,6 +433,15 @@ async function moveTraffic(
           if (inputs['probe-url'] !== undefined)
             probe ??= startProbe(inputs['probe-url'], inputs['probe-rate']);
         };
+        if (wanted !== null && target.adoption !== undefined) {
+          startProbing();
+          const [ready, verify, drain] = [
+            inputs['ready-timeout'],
+            inputs['verify-timeout'],
+            inputs['drain-timeout'],
+          ];
+          await target.adoption.run(lease.fence, { ready, verify, drain }, context.signal);
+        }
         // Before a first release nobody answers, and nothing can be lost.
         const { targets } = await target.router.read();
         if (targets.some(({ weight }) => weight > 0)) startProbing();

@@ -83,6 +83,17 @@ export const kubernetesTargetInputs = {
   },
 } as const satisfies InputSpecs;
 
+/** How a Service with one Deployment comes to its colours. */
+export const kubernetesAdoptInputs = {
+  adopt: {
+    kind: 'boolean',
+    description:
+      'Platform `kubernetes`: where the Service has one Deployment and no colours, makes two Deployments from it, moves the Service to the first and scales the old one to 0, before the release. It needs readiness probes, and the rights of `role-adopt.yml`.',
+    default: 'false',
+    config: 'kubernetes.adopt',
+  },
+} as const satisfies InputSpecs;
+
 /** Whose pods are asked for their metrics, where nothing is released. */
 export const kubernetesMetricInputs = {
   service: {
@@ -143,6 +154,7 @@ export type KubernetesTargetInputs = Pick<
   InputValues<typeof kubernetesTargetInputs>,
   'service' | 'namespace' | 'kubeconfig' | 'context' | 'slot-label' | 'verify-url'
 >;
+export type KubernetesAdoptInputs = InputValues<typeof kubernetesAdoptInputs>;
 export type KubernetesReleaseInputs = Pick<
   InputValues<typeof kubernetesReleaseInputs>,
   'version' | 'image' | 'container' | 'replicas'
@@ -175,6 +187,19 @@ export function checkPodMetrics(inputs: Partial<LimitInputs> & { platform?: stri
   return (['requests-metric', 'errors-metric', 'response-time-metric'] as const)
     .filter((input) => inputs[input]?.startsWith('deploy_actions_proxy_') === true)
     .map((input) => missing(input, 'the metric that the application counts with', podMetricExamples[input]));
+}
+
+/** Colours are switched by the selector of the Service; what shares traffic by pods has none. */
+export function checkAdopt(inputs: { adopt?: boolean; router?: string }): Problem[] {
+  return inputs.adopt === true && inputs.router === 'replica-weight'
+    ? [
+        {
+          input: 'adopt',
+          value: 'true',
+          message: 'does not go with router `replica-weight`; allowed with it is `false`.',
+        },
+      ]
+    : [];
 }
 
 /** Rules between the inputs of a release on Kubernetes. */

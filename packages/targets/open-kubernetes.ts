@@ -1,13 +1,13 @@
 import type { Context } from '@deploy-actions/action-kit';
-import { DeployError } from '@deploy-actions/core';
+import { deadlineIn, DeployError } from '@deploy-actions/core';
 import {
   createKubernetesStore,
   type KubernetesClient,
   stateName,
   storeRights,
 } from '@deploy-actions/kubernetes';
-import { createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
-import { isHolderAlive, type Platform } from '@deploy-actions/release-engine';
+import { createAdoption, createKubernetes, type KubernetesRelease } from '@deploy-actions/platforms';
+import { describeTraffic, isHolderAlive, type Platform, type Router } from '@deploy-actions/release-engine';
 import { createReplicaWeight, createServiceSelector, serviceSelectorRights } from '@deploy-actions/routers';
 import { connectKubernetes } from './connect-kubernetes.ts';
 import { type KubernetesTargetInputs, textOfImage } from './kubernetes-inputs.ts';
@@ -43,6 +43,35 @@ export async function openPodMetrics(
 ): Promise<PodMetrics> {
   const client = await connectKubernetes(inputs, context);
   return podMetricsOf(client, { service: inputs.service, slotLabel: inputs['slot-label'] });
+}
+
+/** Two colours out of one Deployment: made, verified at the data plane, and only then is the old one stopped. */
+function adoptionBy(
+  client: KubernetesClient,
+  router: Router,
+  inputs: OpenInputs,
+  { log }: Context,
+): NonNullable<Target['adoption']> {
+  const { service = '' } = inputs;
+  const adoption = createAdoption({ client, service, slotLabel: inputs['slot-label'], log });
+  return {
+    plan: () => adoption.plan(),
+    async run(fence, timeouts, signal) {
+      if ((await adoption.plan()).length === 0) return;
+      await adoption.move(fence, deadlineIn(timeouts.ready), signal);
+      const traffic = await router.read();
+      const observed = await router.verify(traffic, deadlineIn(timeouts.verify), signal);
+      if (!observed.matches) {
+        throw new DeployError(
+          'router_unverified',
+          `Service ${service} was told ${describeTraffic(traffic.targets)}, but the data plane did not follow: ${observed.detail}`,
+          { remedy: 'The old Deployment still runs. Run this again: it goes on from here.' },
+        );
+      }
+      await router.drain('', deadlineIn(timeouts.drain), signal);
+      await adoption.stop(fence);
+    },
+  };
 }
 
 /** Opens a Service and its Deployments. Asks the cluster nothing yet. */
@@ -84,6 +113,7 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
       environment === '' ? `Service ${service} in namespace ${client.namespace}` : `${app} in ${environment}`,
     platform,
     router,
+    ...(inputs.adopt === true ? { adoption: adoptionBy(client, router, inputs, context) } : {}),
     ...state,
     run: runIdentity(context),
     stateDirectory: undefined,

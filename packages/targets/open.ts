@@ -5,6 +5,7 @@ import { DeployError, type Log, orUndefinedIfMissing, replaceFile, secretsOf } f
 import { createLinuxHost, type KubernetesRelease, type LinuxHostRelease } from '@deploy-actions/platforms';
 import {
   acquireLease,
+  type Fence,
   type Lease,
   type Platform,
   type Router,
@@ -20,6 +21,7 @@ import {
   type TargetInputs,
 } from './inputs.ts';
 import {
+  type KubernetesAdoptInputs,
   type KubernetesReleaseInputs,
   type KubernetesTargetInputs,
   textOfImage,
@@ -42,6 +44,16 @@ export interface Target extends State {
   run: RunIdentity;
   /** The folder on this host that is written to; undefined where nothing is kept on it. */
   stateDirectory: string | undefined;
+  /** Brings what was deployed by other means into the form that releases need. */
+  adoption?: {
+    /** A step a line; empty when there is nothing to do. */
+    plan(): Promise<string[]>;
+    run(
+      fence: Fence,
+      timeouts: { ready: number; verify: number; drain: number },
+      signal: AbortSignal,
+    ): Promise<void>;
+  };
   /** Where the router counts requests by slot, when it does; on Kubernetes how pods are asked for what they count. */
   ownMetrics: string | PodMetrics | undefined;
 }
@@ -113,7 +125,12 @@ async function openRouter(inputs: TargetInputs, context: Context, stateDirectory
 export type OpenInputs = TargetInputs &
   GitHubInputs &
   Pick<DeliveryInputs, 'supervisor'> &
-  Partial<KubernetesTargetInputs & KubernetesReleaseInputs & Pick<LinuxHostInputs, 'readiness-path'>>;
+  Partial<
+    KubernetesTargetInputs &
+      KubernetesReleaseInputs &
+      KubernetesAdoptInputs &
+      Pick<LinuxHostInputs, 'readiness-path'>
+  >;
 
 /** Opens an environment without changing anything. */
 export async function openTarget(inputs: OpenInputs, context: Context): Promise<Target> {

@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metafile } from 'esbuild';
-import { leftToNcc } from './shake.ts';
 
 const allowed = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', '0BSD'];
 
@@ -13,11 +12,7 @@ function bundledPackages(metafiles: Metafile[]): string[] {
     .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
     .map(([path]) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0])
     .filter((path) => path !== undefined);
-  const left = metafiles
-    .flatMap(({ outputs }) => Object.values(outputs))
-    .flatMap(({ imports }) => imports.map(({ path }) => path))
-    .filter((path) => leftToNcc.includes(path));
-  return [...new Set([...packages, ...left.map((name) => `node_modules/${name}`)])].toSorted();
+  return [...new Set(packages)].toSorted();
 }
 
 async function licenseOf(root: string, path: string): Promise<{ title: string; text: string }> {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
@@ -49,8 +50,21 @@ function withoutTransport(): Plugin {
   };
 }
 
-/** CommonJS that asks for Node's modules while it runs, which esbuild's modules cannot: ncc takes it in. */
-export const leftToNcc = ['ws'];
+/** A package of CommonJS requires modules of Node, which the bundle, an ES module, can only import: it is given them another way. */
+function requiredBuiltins(): Plugin {
+  const namespace = 'required-builtins';
+  return {
+    name: namespace,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^[a-z]/ }, ({ path, kind }) =>
+        kind === 'require-call' && isBuiltin(path) ? { path, namespace } : undefined,
+      );
+      onLoad({ filter: /./, namespace }, ({ path }) => ({
+        contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      }));
+    },
+  };
+}
 
 const readText = /readFileSync\(\s*new URL\('([^']+)',\s*import\.meta\.url\),\s*'utf8'\s*,?\s*\)/g;
 
@@ -94,9 +108,8 @@ export async function shake(root: string, entry: string, outdir: string): Promis
     minify: true,
     legalComments: 'none',
     metafile: true,
-    external: leftToNcc,
     logLevel: 'warning',
-    plugins: [withoutTransport(), textsInline(root), withoutSideEffects(root)],
+    plugins: [withoutTransport(), requiredBuiltins(), textsInline(root), withoutSideEffects(root)],
   });
   return metafile;
 }

@@ -14,8 +14,11 @@ const examples = join(import.meta.dirname, '../../workflows-examples');
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** The rules of the Role that the documentation asks for, by the example's folder. */
-export async function exampleRules(example = 'kubernetes-blue-green'): Promise<PolicyRule[]> {
-  const documents = loadAll(await readFile(join(examples, example, 'role.yml'), 'utf8')) as {
+export async function exampleRules(
+  example = 'kubernetes-blue-green',
+  file = 'role.yml',
+): Promise<PolicyRule[]> {
+  const documents = loadAll(await readFile(join(examples, example, file), 'utf8')) as {
     kind: string;
     rules?: PolicyRule[];
   }[];

@@ -1,6 +1,7 @@
 export { targetPortOf } from './direct-check.ts';
 export { createBell, type Bell } from './bell.ts';
 export { evidenceOf, remedyFor } from './evidence.ts';
+export { type Adoption, adoptedLabel, createAdoption } from './adoption.ts';
 export { createKubernetes, type KubernetesOptions } from './kubernetes.ts';
 export { type KubernetesRelease, revisionOf as kubernetesRevision } from './release.ts';
 export { type Failure, isOwnedBy, isPodReady, judge, podFailure } from './readiness.ts';

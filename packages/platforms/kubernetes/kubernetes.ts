@@ -279,9 +279,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
       follow('replicaSets', client.follow(resources.replicaSets, query, watching)),
       follow('pods', client.follow(resources.pods, query, watching)),
     ]);
-    let broken: unknown;
+    let broken: Error | undefined;
     follows.catch((thrown: unknown) => {
-      broken = thrown;
+      broken = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
       bell.ring();
     });
     let message = `looking at Deployment ${name}`;

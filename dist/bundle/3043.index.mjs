@@ -1,3 +1,0 @@
-const $=3043,E=[3043],P={2999:((i,s,n)=>{n.d(s,{a:()=>a,b:()=>m});var o=n(7801),t=20;function a(d,{line:e,column:_}){return`${d}:${e}:${_}`}function m(d,e){let[_,...h]=e;if(_!==void 0&&h.length===0)return new o.a("invalid_config",`${a(d,_.place)}: ${_.message}`,{remedy:_.remedy});let l=e.slice(0,t).map(({place:r,message:u,remedy:c})=>[`- ${a(d,r)}: ${u}`,...c===void 0?[]:[c]].join(" "));return e.length>t&&l.push(`- \u2026 and ${e.length-t} more.`),new o.a("invalid_config",`${d} has ${e.length} problems; nothing was touched.
-${l.join(`
-`)}`,{remedy:"Mend them; the JSON Schema of the file is deploy.schema.json."})}}),3043:((i,s,n)=>{n.r(s),n.d(s,{configError:()=>o.b,describePlace:()=>o.a});var o=n(2999),t=n(7801)})};export{$ as id,E as ids,P as modules};

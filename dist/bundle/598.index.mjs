@@ -1,0 +1,3 @@
+const E=598,P=[598],$={2999:((c,d,n)=>{n.d(d,{a:()=>a,b:()=>i});var o=n(7801),t=20;function a(s,{line:e,column:_}){return`${s}:${e}:${_}`}function i(s,e){let[_,...h]=e;if(_!==void 0&&h.length===0)return new o.a("invalid_config",`${a(s,_.place)}: ${_.message}`,{remedy:_.remedy});let l=e.slice(0,t).map(({place:u,message:r,remedy:m})=>[`- ${a(s,u)}: ${r}`,...m===void 0?[]:[m]].join(" "));return e.length>t&&l.push(`- \u2026 and ${e.length-t} more.`),new o.a("invalid_config",`${s} has ${e.length} problems; nothing was touched.
+${l.join(`
+`)}`,{remedy:"Mend them; the JSON Schema of the file is deploy.schema.json."})}}),598:((c,d,n)=>{n.r(d),n.d(d,{configError:()=>o.b,describePlace:()=>o.a});var o=n(2999),t=n(7801),a=n(2199)})};export{E as id,P as ids,$ as modules};
