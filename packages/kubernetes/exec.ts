@@ -1,6 +1,6 @@
 import { Agent } from 'node:https';
 import { textAt, cancelled, DeployError, formatDuration, isRecord } from '@deploy-actions/core';
-import { type RawData, WebSocket } from 'ws';
+import type { RawData } from 'ws';
 import { type Asked, noAnswer, refusal } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
 import { textOf } from './transport.ts';
@@ -58,6 +58,7 @@ function endOf(text: string): Pick<ExecResult, 'code' | 'message'> {
  * `unreachable`, `timeout`; any exit code is a result.
  */
 export async function execInPod(connection: Connection, options: ExecOptions): Promise<ExecResult> {
+  const { WebSocket } = await import('ws');
   const { namespace, pod, container, command, timeout, signal } = options;
   const asked: Asked = {
     verb: 'create',
