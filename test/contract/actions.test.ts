@@ -134,11 +134,6 @@ it('loads every chunk of the bundle from somewhere', async () => {
   }
 });
 
-it('asks for no module in a way that its own format does not have', async () => {
-  for (const [name, code] of await readTree(join(dist, 'bundle')))
-    expect(code, name).not.toContain('Dynamic require of');
-});
-
 it('documents every reason code', async () => {
   const page = await readFile(join(root, 'docs/reason-codes.md'), 'utf8');
   expect([...page.matchAll(/^\| `([a-z_]+)`/gm)].map(([, code]) => code)).toEqual(Object.keys(reasonCodes));

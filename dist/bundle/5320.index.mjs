@@ -1,1 +1,0 @@
-const j=5320,v=[5320],A={5320:((O,P,_)=>{_.r(P),_.d(P,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(5252),D=_(1957),M=_(5696),n=_(1918),s=_(1656),I=_(5103),W=_(9891),T=_(9823),U=_(7769),L=_(8322),R=_(7407),B=_(1910),C=_(9621),K=_(1320),m=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
