@@ -128,9 +128,11 @@ it('is the pipeline in one step, from the root of the repository and of a versio
 it('loads every chunk of the bundle from somewhere', async () => {
   const files = await readTree(join(dist, 'bundle'));
   const code = [...files.values()].join('\n');
+  // Minified, 6000 is 6e3.
+  const loaded = new Set([...code.matchAll(/\.e\(([\de]+)\)/g)].map(([, id]) => Number(id)));
   for (const name of files.keys()) {
     const id = /^(\d+)\.index\.mjs$/.exec(name)?.[1];
-    if (id !== undefined) expect(code, name).toMatch(new RegExp(String.raw`\.e\(${id}\)`));
+    if (id !== undefined) expect(loaded, name).toContain(Number(id));
   }
 });
 
