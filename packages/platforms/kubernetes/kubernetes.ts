@@ -62,7 +62,11 @@ const checkTimeout = 3_000;
 
 /** What it takes; events and logs, which only help to see why a version does not start, may be kept from it. */
 const ownRights: readonly Right[] = [
-  ...(['list', 'watch', 'patch'] as const).map((verb) => ({ verb, group: 'apps', resource: 'deployments' })),
+  ...(['get', 'list', 'watch', 'patch'] as const).map((verb) => ({
+    verb,
+    group: 'apps',
+    resource: 'deployments',
+  })),
   ...(['list', 'watch'] as const).map((verb) => ({ verb, group: 'apps', resource: 'replicasets' })),
   ...(['list', 'watch'] as const).map((verb) => ({ verb, group: '', resource: 'pods' })),
   { verb: 'get', group: '', resource: 'pods/proxy' },

@@ -1,1 +1,0 @@
-const j=8630,v=[8630],A={8630:((D,P,_)=>{_.r(P),_.d(P,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(476),O=_(8499),M=_(5696),n=_(1918),s=_(9136),I=_(5103),W=_(9891),R=_(9823),B=_(7769),L=_(8322),T=_(7407),U=_(1910),C=_(9621),K=_(1320),m=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
