@@ -253,7 +253,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
   async function verify(traffic: Traffic, deadline: Deadline, signal: AbortSignal): Promise<Observed> {
     const [target] = traffic.targets.filter(({ weight }) => weight > 0);
     if (target === undefined) return { matches: false, answers: {}, detail: 'no traffic is configured' };
-    let detail = 'there was no time to look';
+    let detail: string | undefined;
     while (!deadline.passed()) {
       if (signal.aborted) throw cancelled('verifying the traffic');
       const { problem, pods } = await endpointsProblem(target.slot);
@@ -266,7 +266,8 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
           detail: `the EndpointSlices of Service ${name} name the ${pods} ready pods of ${target.slot} and no others${asked}`,
         };
       }
-      detail = problem ?? unanswered ?? detail;
+      // A look that the deadline cut says less than the one before it, if there was one.
+      if (detail === undefined || !deadline.passed()) detail = problem ?? unanswered ?? '';
       log.progress({
         what: 'the traffic to follow',
         elapsed: deadline.elapsed(),
@@ -275,6 +276,6 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
       });
       await sleep(Math.min(verifyPause, deadline.remaining()), signal, 'verifying the traffic');
     }
-    return { matches: false, answers: {}, detail };
+    return { matches: false, answers: {}, detail: detail ?? 'there was no time to look' };
   }
 }
