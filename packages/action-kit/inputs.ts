@@ -1,4 +1,4 @@
-import { isRecord, type Json, nearest } from '@deploy-actions/core';
+import { isRecord, type Json, nearest, variableName } from '@deploy-actions/core';
 import type { ActionDefinition, InputSpec, InputSpecs, InputValues, Problem } from './definition.ts';
 import { parseValue } from './values.ts';
 
@@ -46,7 +46,8 @@ function textOf(spec: InputSpec, value: Json): string | undefined {
       if (Array.isArray(value)) return allTexts(value)?.map(quoted).join(' ');
       return textAlone(value);
     case 'map': {
-      if (!isRecord(value)) return undefined;
+      // As lines, ` A` would be read as `A`, and `#A` as a comment.
+      if (!isRecord(value) || !Object.keys(value).every((name) => variableName.test(name))) return undefined;
       const texts = allTexts(Object.values(value));
       return (
         texts &&
@@ -77,7 +78,7 @@ function allowedInConfig(spec: InputSpec): string {
     case 'command':
       return 'text, or a list of texts';
     case 'map':
-      return 'a mapping of names to texts';
+      return 'a mapping of names to texts; a name has letters, digits and _ . -';
     default:
       return 'text; put it in quotes';
   }

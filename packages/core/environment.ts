@@ -1,6 +1,9 @@
 /** Names and values of `NAME=value` lines, or the first line that is none. Values are taken as they are. */
 export type EnvironmentLines = { values: Record<string, string> } | { problem: string };
 
+/** What a variable may be called. */
+export const variableName = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
+
 /**
  * Reads one `NAME=value` a line; blank lines and lines beginning with `#` are passed over. A problem names the line's
  * number alone: the line itself may hold a secret.
@@ -17,7 +20,7 @@ export function parseEnvironmentLines(text: string): EnvironmentLines {
       };
     }
     const name = trimmed.slice(0, equals).trim();
-    if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
+    if (!variableName.test(name)) {
       return { problem: `line ${index + 1} has no allowed name; a name has letters, digits and _ . -` };
     }
     if (values.has(name)) {
