@@ -31,18 +31,21 @@ function markOfResult(result: Result): string {
   }
 }
 
-/** The way that the pipeline took, and the way back. */
+/**
+ * The way that the pipeline took, and the way back. From top to bottom, so that it can be read on a phone; without text on arrows, which
+ * has too little contrast in Mermaid's dark theme.
+ */
 export function phasesChart(
   phases: readonly Pick<Ready, 'name' | 'title'>[],
   ended: readonly Ended[],
 ): string {
-  const lines = ['flowchart LR'];
+  const lines = ['flowchart TD'];
   for (const { name, title } of phases) {
     const made = ended.find(({ phase }) => phase.name === name);
     lines.push(
       made === undefined
         ? `  ${name}["${title}<br>not begun"]:::idle`
-        : `  ${name}["${markOf(made)} ${title}<br>${describeSeconds(made.seconds)}"]`,
+        : `  ${name}["${markOf(made)} ${title}<br>${describeSeconds(made.seconds)}${made.undone?.state === 'undone' ? '<br>↩ taken back' : ''}"]`,
     );
   }
   for (const [index, { name }] of phases.entries()) {
@@ -54,7 +57,7 @@ export function phasesChart(
   const last = ended.at(-1)?.phase.name;
   for (const { phase, undone } of ended) {
     if (undone?.state === 'undone' && last !== undefined) {
-      lines.push(`  ${last} -. "taken back" .-> ${phase.name}`);
+      lines.push(`  ${last} -.-> ${phase.name}`);
     }
   }
   lines.push('  classDef idle stroke-dasharray: 4');

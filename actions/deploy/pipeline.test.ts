@@ -278,7 +278,8 @@ describe('the account', () => {
     expect(chart).toMatch(/watch\["❌ watch/);
     expect(chart).toContain('postflight["postflight<br>not begun"]:::idle');
     expect(chart).toContain('watch -.-> postflight');
-    expect(chart).toContain('watch -. "taken back" .-> shift');
+    expect(chart).toContain('watch -.-> shift');
+    expect(chart).toMatch(/shift\[".*↩ taken back"\]/);
   });
 
   it('is an output with what became of each', async () => {

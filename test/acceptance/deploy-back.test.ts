@@ -38,7 +38,8 @@ describe('a pipeline that goes back', { timeout: 90_000 }, () => {
     });
     expect(phasesOf(step)).toEqual(expect.arrayContaining(['shift: succeeded, undone', `${phase}: failed`]));
     expect(errorOf(step)).toMatch(/the queue is stuck.* The traffic was given back: v1 has all traffic/s);
-    expect(step.summary).toContain('-. "taken back" .-> shift');
+    expect(step.summary).toContain('-.-> shift');
+    expect(step.summary).toContain('↩ taken back');
     expect(await bench.host.versions()).toEqual({ v1: 20 });
     expect(bench.statusesOf('v2')?.at(-1)).toMatch(/^failure: /);
     expect(bench.statusesOf('v1')?.at(-1)).toMatch(/^success: v1 serves again/);

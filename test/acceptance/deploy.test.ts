@@ -91,7 +91,7 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
     expect(phasesOf(step)).toEqual([
       ...['preflight: succeeded', 'shift: succeeded', 'watch: succeeded', 'postflight: succeeded'],
     ]);
-    expect(step.summary).toMatch(/```mermaid\nflowchart LR\n {2}preflight\["✅ Preflight/);
+    expect(step.summary).toMatch(/```mermaid\nflowchart TD\n {2}preflight\["✅ Preflight/);
     expect(step.summary).toContain('<details><summary>Shift: succeeded</summary>');
     expect(await bench.host.versions()).toEqual({ v1: 20 });
     expect(

@@ -1,1 +1,0 @@
-const h=4153,j=[4153],v={4153:((O,P,_)=>{_.r(P),_.d(P,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(4927),D=_(5415),M=_(5696),n=_(1918),s=_(661),I=_(5103),W=_(9891),R=_(9823),T=_(7769),U=_(8322),B=_(7407),K=_(1910),L=_(9621),C=_(1320),m=_(7801),A=_(2199)})};export{h as id,j as ids,v as modules};
