@@ -377,16 +377,20 @@ export function createReplicaWeight(options: ReplicaWeightOptions): Router {
     for (;;) {
       if (signal.aborted) throw cancelled(`draining ${slot}`);
       const found = await shared();
-      const leaving = (await podsBehind(found)).filter(
-        ({ metadata }) => metadata.labels?.[found.label] === slot && metadata.deletionTimestamp !== undefined,
+      const pods = (await podsBehind(found)).filter(
+        ({ metadata }) => metadata.labels?.[found.label] === slot,
       );
-      const complete = leaving.length === 0;
+      const wanted = found.deployments.get(slot)?.spec.replicas ?? 1;
+      const staying = pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+      // What was taken away is not told to end before the cluster has seen that it was.
+      const leaving = pods.length - Math.min(staying.length, wanted);
+      const complete = leaving === 0;
       if (complete || deadline.passed()) return { complete, inFlight: null, elapsed: deadline.elapsed() };
       log.progress({
         what: `waiting until pods of ${slot} have ended`,
         elapsed: deadline.elapsed(),
         remaining: deadline.remaining(),
-        detail: `${leaving.length} still there`,
+        detail: `${leaving} still there`,
       });
       await sleep(Math.min(drainPause, deadline.remaining()), signal, `draining ${slot}`);
     }

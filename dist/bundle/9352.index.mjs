@@ -1,1 +1,0 @@
-const j=9352,v=[9352],A={9352:((D,P,_)=>{_.r(P),_.d(P,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(3545),M=_(1725),O=_(5696),I=_(1918),n=_(3253),s=_(5103),W=_(9891),B=_(9823),K=_(7769),L=_(4014),U=_(7407),R=_(1910),T=_(9621),C=_(1320),m=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
