@@ -141,6 +141,8 @@ describe('the schema and the reader', () => {
         // What is empty says nothing to either: the reader takes the default. And nobody writes 1e-300 percent.
         const says = /[^\s,[\]{}"]/.test(JSON.stringify(content).replaceAll(/\\[nrt]/g, ' '));
         fc.pre(content !== null && says && !(typeof content === 'number' && String(content).includes('e')));
+        // The reader takes no spaces at the ends of a text for a part of it, as of an input; to the schema they are characters.
+        fc.pre(typeof content !== 'string' || content === content.trim());
         const read = await readInputs(definition, {
           environment: {},
           workspace: '/workspace',
