@@ -67,9 +67,7 @@ describe('blue-green-switch, killed before and after each of its writes', () => 
       } finally {
         endpoints.stop();
       }
-      process.stderr.write(
-        `killed at ${kills} writes; at least ${endpoints.least} endpoint(s) were ready\n`,
-      );
+      process.stderr.write(`killed at ${kills} writes; at least ${endpoints.least} endpoint(s) were ready\n`);
     },
   );
 });

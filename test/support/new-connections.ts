@@ -36,7 +36,10 @@ function ask(port: number): Promise<Answer> {
     const failed = (error: Error) => resolve({ opened, version: error.message });
     const sent = request({ host: '127.0.0.1', port, path: '/', agent: false, timeout: 5_000 }, (response) => {
       const version = String(response.headers['x-version']);
-      response.resume().once('error', failed).once('end', () => resolve({ opened, version }));
+      response
+        .resume()
+        .once('error', failed)
+        .once('end', () => resolve({ opened, version }));
     });
     sent.once('timeout', () => sent.destroy(new Error('no answer within 5 s')));
     sent.once('error', failed).end();
