@@ -23,8 +23,11 @@ export interface FindingsReport {
   verdict: Pick<Verdict, 'passed' | 'message'>;
   /** Markdown that stands below the findings in the summary and in the comment, such as the plan that was looked at. */
   more?: string;
-  /** Asks for code scanning, with what was looked at: a target without findings closes its alerts. */
-  sarif?: { tool: string; targets: readonly Target[] };
+  /**
+   * Asks for code scanning, with what was looked at: a target without findings closes its alerts. Each target is a category; with `files`,
+   * all that lies in files of the repository is in that one: a file that is not there any more closes its alerts, too.
+   */
+  sarif?: { tool: string; targets: readonly Target[]; files?: Target | undefined };
 }
 
 /**
@@ -84,13 +87,18 @@ async function upload(
   reporting: Reporting,
   context: Context,
   { purpose, findings }: FindingsReport,
-  { tool, targets }: NonNullable<FindingsReport['sarif']>,
+  { tool, targets, files }: NonNullable<FindingsReport['sarif']>,
 ): Promise<void> {
   const { facts, log } = context;
-  const byCategory = new Map<string, Finding[]>(targets.map((target) => [categoryOf(purpose, target), []]));
+  const byCategory = new Map<string, Finding[]>(
+    [...targets, ...(files === undefined ? [] : [files])].map((target) => [categoryOf(purpose, target), []]),
+  );
   for (const finding of findings) {
-    const category = categoryOf(purpose, finding.target);
-    byCategory.set(category, [...(byCategory.get(category) ?? []), finding]);
+    const target = files !== undefined && finding.location !== null ? files : finding.target;
+    const category = categoryOf(purpose, target);
+    const own = byCategory.get(category);
+    if (own === undefined) byCategory.set(category, [finding]);
+    else own.push(finding);
   }
   for (const [category, own] of byCategory) {
     const file = writeSarif({ tool: { name: tool, version: null, link: null }, category, findings: own });
