@@ -2,6 +2,7 @@ import type { Context } from '@deploy-actions/action-kit';
 import {
   annotate,
   annotationCommands,
+  bundleSarif,
   categoryOf,
   commentMarker,
   type Finding,
@@ -87,25 +88,34 @@ async function upload(
   reporting: Reporting,
   context: Context,
   { purpose, findings }: FindingsReport,
-  { tool, targets, files }: NonNullable<FindingsReport['sarif']>,
+  { tool, targets, files: inFiles }: NonNullable<FindingsReport['sarif']>,
 ): Promise<void> {
   const { facts, log } = context;
   const byCategory = new Map<string, Finding[]>(
-    [...targets, ...(files === undefined ? [] : [files])].map((target) => [categoryOf(purpose, target), []]),
+    [...targets, ...(inFiles === undefined ? [] : [inFiles])].map((target) => [
+      categoryOf(purpose, target),
+      [],
+    ]),
   );
   for (const finding of findings) {
-    const target = files !== undefined && finding.location !== null ? files : finding.target;
+    const target = inFiles !== undefined && finding.location !== null ? inFiles : finding.target;
     const category = categoryOf(purpose, target);
     const own = byCategory.get(category);
     if (own === undefined) byCategory.set(category, [finding]);
     else own.push(finding);
   }
-  for (const [category, own] of byCategory) {
-    const file = writeSarif({ tool: { name: tool, version: null, link: null }, category, findings: own });
-    if (file.notice !== '') log.info(`Code scanning, ${category}: ${file.notice}`);
-    await reporting.settle(
-      `The analysis ${category} for code scanning`,
-      reporting.quiet.sarif({ gzip: file.gzip, sha: facts.sha, ref: facts.ref }),
-    );
-  }
+  const files = Array.from(byCategory, ([category, own]) =>
+    writeSarif({ tool: { name: tool, version: null, link: null }, category, findings: own }),
+  );
+  for (const { category, notice } of files)
+    if (notice !== '') log.info(`Code scanning, ${category}: ${notice}`);
+  // GitHub takes seconds to process an upload: as few as can be, and waited for together.
+  const uploads = bundleSarif(files).map(({ categories, gzip }) => ({
+    what:
+      categories.length === 1
+        ? `The analysis ${categories[0] ?? ''} for code scanning`
+        : `The analyses for code scanning of ${categories[0] ?? ''} and ${categories.length - 1} more`,
+    sent: reporting.quiet.sarif({ gzip, sha: facts.sha, ref: facts.ref }),
+  }));
+  for (const { what, sent } of uploads) await reporting.settle(what, sent);
 }

@@ -2,12 +2,13 @@
 import { writeFile } from 'node:fs/promises';
 import { bytesLoaded } from './loaded.ts';
 import type { Measure, Row } from './measure.ts';
+import { scanSpeed } from './scan-speed.ts';
 import { size } from './size.ts';
 import { startToRefusal } from './start-to-refusal.ts';
 import { startToRequest } from './start-to-request.ts';
 import { switchLatency } from './switch-latency.ts';
 
-const measures: Measure[] = [size, bytesLoaded, startToRefusal, startToRequest, switchLatency];
+const measures: Measure[] = [size, bytesLoaded, startToRefusal, startToRequest, switchLatency, scanSpeed];
 
 function shown(value: number, unit: Row['unit']): string {
   return unit === 'ms' ? `${value.toFixed(1)} ms` : `${(value / 1000).toFixed(1)} kB`;
