@@ -31,7 +31,10 @@ export function readDockerfile(text: string): Instruction[] | undefined {
   /** Here-documents that are still open, and whose they are. */
   let ends: string[] = [];
   let owner: Instruction | undefined;
-  for (const [index, raw] of text.replace(/^\uFEFF/, '').split(/\r?\n/).entries()) {
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .entries()) {
     if (ends.length > 0) {
       if (raw.trim() === ends[0]) ends = ends.slice(1);
       else if (owner !== undefined) owner.documents += `${raw}\n`;
