@@ -37,7 +37,9 @@ describe('an ignore file', () => {
   });
 
   it('says where it cannot be read', () => {
-    expect(() => readIgnoreRules('ok\n[a', 'web.dockerignore')).toThrow(/web\.dockerignore: the pattern "\[a"/);
+    expect(() => readIgnoreRules('ok\n[a', 'web.dockerignore')).toThrow(
+      /web\.dockerignore: the pattern "\[a"/,
+    );
     expect(() => readIgnoreRules('!')).toThrow('nothing follows');
   });
 
