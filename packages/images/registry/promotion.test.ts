@@ -70,7 +70,7 @@ async function shop(options?: DoubleOptions) {
     Object.fromEntries(
       images.map(({ name, image }) => {
         const { tags } = double.repository(image.path);
-        return [name, Object.fromEntries([...tags].filter(([tag]) => tag !== journalTag).toSorted())];
+        return [name, Object.fromEntries([...tags].filter(([tag]) => tag !== journalTag))];
       }),
     );
   const promoted = (content = 'new', version = '1.4.2', tags = ['1.4', '1', 'production', version]) =>
