@@ -1,72 +1,11 @@
+import { inherited, type Instruction, type Stage, stagesOf } from '@deploy-actions/dockerfile';
 import type { Hit } from './rules.ts';
 import { isRoot, untagged } from './shared.ts';
-
-interface Instruction {
-  name: string;
-  argument: string;
-  line: number;
-}
-
-/** The instructions of a Dockerfile; lines that end with the escape go on. Undefined for a text that has no FROM. */
-export function readDockerfile(text: string): Instruction[] | undefined {
-  const instructions: Instruction[] = [];
-  const escape = /^#\s*escape\s*=\s*`/im.test(text.split(/\r?\n/, 3).join('\n')) ? '`' : '\\';
-  let open: Instruction | undefined;
-  /** Ends of here-documents that are still open. */
-  let ends: string[] = [];
-  for (const [index, raw] of text.split(/\r?\n/).entries()) {
-    if (ends.length > 0) {
-      if (raw.trim() === ends[0]) ends = ends.slice(1);
-      continue;
-    }
-    const line = raw.trim();
-    if (line.startsWith('#') || (line === '' && open === undefined)) continue;
-    const goesOn = line.endsWith(escape);
-    const said = goesOn ? line.slice(0, -1) : line;
-    if (open === undefined) {
-      const [, name = '', argument = ''] = /^([A-Za-z]+)\s*(.*)$/.exec(said) ?? [];
-      open = { name: name.toUpperCase(), argument, line: index + 1 };
-    } else open.argument += ` ${said}`;
-    if (goesOn) continue;
-    if (['RUN', 'COPY', 'ADD'].includes(open.name))
-      ends = Array.from(open.argument.matchAll(/<<-?\s*["']?([A-Za-z_]\w*)["']?/g), ([, end = '']) => end);
-    instructions.push(open);
-    open = undefined;
-  }
-  if (open !== undefined) instructions.push(open);
-  return instructions.some(({ name }) => name === 'FROM') ? instructions : undefined;
-}
-
-interface Stage {
-  /** `AS` name, or the number. */
-  name: string;
-  base: string;
-  from: Instruction;
-  instructions: Instruction[];
-}
-
-function stagesOf(instructions: readonly Instruction[]): Stage[] {
-  const stages: Stage[] = [];
-  for (const instruction of instructions) {
-    if (instruction.name === 'FROM') {
-      const words = instruction.argument.split(/\s+/).filter((word) => !word.startsWith('--'));
-      const name = words[1]?.toLowerCase() === 'as' ? (words[2] ?? '') : String(stages.length);
-      stages.push({ name, base: words[0] ?? '', from: instruction, instructions: [] });
-    } else stages.at(-1)?.instructions.push(instruction);
-  }
-  return stages;
-}
 
 /** Names of what is secret, but not of files and addresses that lead to it. */
 const secretName = /(?:pass(?:word|wd)?|secret|token|api_?key|private_?key|credentials?)$/i;
 
 type DockerfileRule = (stages: readonly Stage[], last: Stage) => Hit[];
-
-/** The instructions that hold for a stage: those of the stages that it is made from, too. */
-function inherited(stages: readonly Stage[], stage: Stage): Instruction[] {
-  const base = stages.slice(0, stages.indexOf(stage)).find(({ name }) => name === stage.base);
-  return base === undefined ? stage.instructions : [...inherited(stages, base), ...stage.instructions];
-}
 
 const rootUser: DockerfileRule = (stages, last) => {
   const user = inherited(stages, last).findLast(({ name }) => name === 'USER');
