@@ -1,4 +1,4 @@
-import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
+import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
 import { DeployError, imageReference } from '@deploy-actions/core';
 import {
   type BuildSpec,
@@ -19,8 +19,8 @@ import {
 import type { definition } from './definition.ts';
 import { outputsOf } from './outputs.ts';
 import { type BuiltImage, summarizeBuilds } from './summary.ts';
+import { comparedTags, type Inputs } from './work.ts';
 
-type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
 
 /** The parts of every image; an image without any is an error, and so is a part of an image that is not there. */
@@ -53,7 +53,7 @@ export async function mergeParts(
   const registries = openRegistries(registryAccess(inputs, context));
   const tag = candidateTag(origin);
   const release = tagsByRule(inputs.tags, origin);
-  const compared = inputs['compare-with'] ?? [...tagsByRule(['branch'], origin), 'latest'];
+  const compared = comparedTags(inputs, origin);
   const dryRun = inputs['dry-run'];
   const verified = await Promise.all(
     parts.map(async ([spec, digests]) => {

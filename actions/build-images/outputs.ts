@@ -1,4 +1,12 @@
+import { definition } from './definition.ts';
 import { type BuiltImage, cachedOf, secondsOf } from './summary.ts';
+
+type Outputs = (typeof definition)['outputs'];
+
+/** No output at all. */
+export const nothing = Object.fromEntries(
+  Object.keys(definition.outputs).map((name) => [name, undefined]),
+) as { [name in keyof Outputs]: undefined };
 
 /** What other actions take. */
 export function outputsOf(images: readonly BuiltImage[]) {

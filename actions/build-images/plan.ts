@@ -1,4 +1,5 @@
 import {
+  cancelled,
   DeployError,
   type ImageReference,
   imageReference,
@@ -55,7 +56,7 @@ function baseResolver(access: RegistryOptions, context: Context) {
     try {
       return (await registries.resolve(reference, reference.tag ?? 'latest'))?.digest;
     } catch (thrown) {
-      context.signal.throwIfAborted();
+      if (context.signal.aborted) throw cancelled(`asking for the base ${text}`);
       context.log.debug(`The base ${text} cannot be asked for: ${messageOf(thrown)}`);
       return undefined;
     }

@@ -1,4 +1,4 @@
-import { runProcess } from '@deploy-actions/core';
+import { cancelled, runProcess } from '@deploy-actions/core';
 import type { ProgramContext } from './builder.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function commitTime(context: ProgramContext): Promise<number | null
     });
     return code === 0 && /^\d{1,11}$/.test(stdout.trim()) ? Number(stdout.trim()) : null;
   } catch {
-    context.signal.throwIfAborted();
+    if (context.signal.aborted) throw cancelled('asking git for the time of the commit');
     return null;
   }
 }
