@@ -50,6 +50,10 @@ export const actions: Record<string, ActionModule> = {
     () => import('./trivy-scan/definition.ts'),
     () => import('./trivy-scan/run.ts'),
   ),
+  'promote-images': actionModule(
+    () => import('./promote-images/definition.ts'),
+    () => import('./promote-images/run.ts'),
+  ),
   'deploy-manifests': actionModule(
     () => import('./deploy-manifests/definition.ts'),
     () => import('./deploy-manifests/run.ts'),

@@ -124,6 +124,8 @@ export const knownPaths: readonly string[] = [
   'platform',
   'probe.rate',
   'probe.url',
+  'promote.platforms',
+  'promote.tags',
   'ready-timeout',
   'registry.insecure',
   'registry.name',

@@ -18,6 +18,9 @@ export const sectionDescriptions: Record<string, string> = {
   'linux-host': 'Platform `linux-host`: what a release is on a Linux host, and how it is run.',
   notify: 'Who is told how a deployment ended; addresses are secret inputs of the step.',
   probe: 'Requests at a constant rate during a release, to prove that none was lost.',
+  promote: 'The tags that images are given after their scan has passed.',
+  registry:
+    'How a step logs in at a registry of container images; the password is a secret input of the step.',
   router: 'What decides which version gets the traffic.',
   'router.nginx': 'Router `nginx`: its upstream file and how nginx is run.',
   scan: 'What is scanned, with what, and how much may be found.',

@@ -41,6 +41,8 @@ export interface Registries {
   ): Promise<Descriptor>;
   /** Uploads a small blob, unless it is there. */
   putBlob(image: Repository, body: Buffer): Promise<Descriptor>;
+  /** All tags of a repository; none where there is no such repository. */
+  tags(image: Repository): Promise<string[]>;
   /** Takes a tag away, and leaves what it points at. Many registries do not let it be done: `unsupported`. */
   removeTag(image: Repository, tag: string): Promise<'removed' | 'absent' | 'unsupported'>;
 }
@@ -219,7 +221,30 @@ export function openRegistries(options: RegistryOptions): Registries {
     return (await resolve(image, tag)) === undefined ? 'removed' : 'unsupported';
   }
 
-  return { resolve, manifest, configuration, hasBlob, putManifest, putBlob, removeTag };
+  async function tags(image: Repository): Promise<string[]> {
+    const found: string[] = [];
+    let target: string | URL = `/v2/${image.path}/tags/list?n=1000`;
+    // A registry that always names a next page is not followed for ever.
+    for (let page = 0; page < 100; page += 1) {
+      const what = `listing the tags of ${image.registry}/${image.path}`;
+      const answer: Answer = await ask({
+        method: 'GET',
+        registry: image.registry,
+        target,
+        scope: scopeOf(image, 'pull'),
+        what,
+      });
+      if (answer.status === 404) return found;
+      if (answer.status !== 200) throw unexpected(answer, image.registry, what);
+      found.push(...tagsOf(answer.body));
+      const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get('link') ?? '')?.[1];
+      if (next === undefined) return found;
+      target = new URL(next, answer.url);
+    }
+    return found;
+  }
+
+  return { resolve, manifest, configuration, hasBlob, putManifest, putBlob, tags, removeTag };
 }
 
 export function missing(what: string): DeployError {
@@ -253,6 +278,16 @@ function rejected(answer: Answer, registry: string, what: string): DeployError {
         'Look at what the registry says: a tag may be protected, a quota used up, or a part of the image not there.',
     },
   );
+}
+
+/** `tags` is null in a repository that has none left. */
+function tagsOf(body: Buffer): string[] {
+  try {
+    const { tags } = JSON.parse(body.toString('utf8')) as { tags?: unknown };
+    return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+  } catch {
+    return [];
+  }
 }
 
 function configurationOf(body: Buffer): ImageConfiguration {

@@ -16,3 +16,6 @@ export * from './merge.ts';
 export * from './oidc.ts';
 export type { RegistryPatience } from './retry.ts';
 export type { RegistryOptions } from './transport.ts';
+export * from './promotion.ts';
+export { journalTag, readJournals, repositoriesOf, type TagChange } from './promotion-journal.ts';
+export * from './release-tags.ts';

@@ -117,7 +117,7 @@ export async function startRegistryDouble(options: DoubleOptions = {}): Promise<
     authorizations.push({ path: url.pathname, authorization: headers.authorization });
     if (url.pathname === '/token') return giveToken(request, url, response);
     const [, path = '', kind = '', reference = ''] =
-      /^\/v2\/(.+)\/(manifests|blobs)\/(.*)$/.exec(url.pathname) ?? [];
+      /^\/v2\/(.+)\/(manifests|blobs|tags)\/(.*)$/.exec(url.pathname) ?? [];
     if (!namePattern.test(path)) {
       violate(`${method} ${url.pathname}: no name of a repository`);
       return void refuse(response, 400, 'NAME_INVALID');
@@ -132,7 +132,19 @@ export async function startRegistryDouble(options: DoubleOptions = {}): Promise<
       return void refuse(response, 401, 'UNAUTHORIZED', { 'www-authenticate': challenge });
     }
     if (kind === 'manifests') return manifests(request, response, path, reference);
+    if (kind === 'tags') return listTags(response, path, url);
     return blobs(request, response, path, reference, url);
+  }
+
+  /** Two on a page at most, so that a client has to follow the links. */
+  function listTags(response: ServerResponse, path: string, url: URL): void {
+    const after = url.searchParams.get('last') ?? '';
+    const left = [...repository(path).tags.keys()].toSorted().filter((tag) => tag > after);
+    const page = left.slice(0, 2);
+    const link = `</v2/${path}/tags/list?n=2&last=${page.at(-1)}>; rel="next"`;
+    response
+      .writeHead(200, { 'content-type': 'application/json', ...(left.length > 2 && { link }) })
+      .end(JSON.stringify({ name: path, tags: page }));
   }
 
   async function manifests(
