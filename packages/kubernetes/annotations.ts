@@ -5,3 +5,6 @@ export const fenceAnnotation = 'deploy-actions.dev/fence';
 
 /** On a Deployment: the release that was deployed to it. */
 export const releaseAnnotation = 'deploy-actions.dev/release';
+
+/** On an autoscaler whose minReplicas a release raised: what it was, and what it was raised to. */
+export const floorAnnotation = 'deploy-actions.dev/min-replicas';

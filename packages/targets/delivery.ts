@@ -232,6 +232,7 @@ async function plan(
       steps.push(
         `wait up to ${formatDuration(inputs['drain-timeout'])} for requests to ${planned.from.slot} to finish`,
       );
+      steps.push(...((await target.platform.followers?.plan(planned.to)) ?? []));
       steps.push(
         wanted.keepPrevious
           ? `keep ${planned.from.release.version} in ${planned.from.slot} for a rollback`

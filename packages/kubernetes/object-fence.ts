@@ -1,6 +1,7 @@
 import { DeployError } from '@deploy-actions/core';
-import { fenceAnnotation, type KubernetesObject } from '@deploy-actions/kubernetes';
 import type { Fence } from '@deploy-actions/release-engine';
+import { fenceAnnotation } from './annotations.ts';
+import type { KubernetesObject } from './objects.ts';
 
 export function fenceOf({ metadata }: KubernetesObject): number {
   const value = Number(metadata.annotations?.[fenceAnnotation] ?? '0');
