@@ -54,8 +54,3 @@ export function servingOfUnit({ parts }: Unit): string | undefined {
   const [first, ...others] = parts;
   return others.every(({ serving }) => serving === first.serving) ? first.serving : undefined;
 }
-
-/** `backend blue, realtime green`. */
-export function describeUnit({ parts }: Unit): string {
-  return parts.map(({ service, serving }) => `${service.metadata.name} ${serving}`).join(', ');
-}

@@ -2,9 +2,11 @@ import { cancelled, type Deadline, DeployError, type Log, messageOf, sleep } fro
 import {
   type Colours,
   deposed,
-  fenceAnnotation,
+  fenceMarks,
   fenceOf,
   hasLabels,
+  isMarked,
+  leaseAnnotation,
   type KubernetesClient,
   otherServicesOn,
   type Pod,
@@ -26,6 +28,8 @@ export interface ServiceSelectorOptions {
   slotLabel?: string | undefined;
   /** Asked from here to see that the data plane serves at all; which version answers is seen in the EndpointSlices. */
   url?: string | undefined;
+  /** What the lease is called whose tokens are compared; default: there is one alone. */
+  lease?: string | undefined;
   /** Milliseconds that nodes may take to follow an EndpointSlice; default 2 s, for kube-proxy writes its rules once a second. */
   margin?: number;
   log: Log;
@@ -64,7 +68,7 @@ const versionOf = (switches: readonly Switch[]): string =>
  * in between leaves them apart, which `read` says.
  */
 export function createServiceSelector(options: ServiceSelectorOptions): Router {
-  const { client, log } = options;
+  const { client, lease, log } = options;
   const names = [options.service].flat();
   const all = `${names.length === 1 ? 'Service' : 'Services'} ${names.join(', ')}`;
   /** The Services as they were read or written last: a write that expects their version needs no other look. */
@@ -119,15 +123,13 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
   }
 
   async function write({ service, label }: Switch, slot: string, fence: Fence): Promise<Switch> {
-    const token = String(fence.token);
     const written = await client.change(resources.services, {
       patch: {
-        metadata: { annotations: { [fenceAnnotation]: token } },
+        metadata: { annotations: fenceMarks(fence, lease) },
         spec: { selector: { [label]: slot } },
       },
       from: service,
-      isMade: (current) =>
-        current.metadata.annotations?.[fenceAnnotation] === token && current.spec.selector?.[label] === slot,
+      isMade: (current) => isMarked(current, fence, lease) && current.spec.selector?.[label] === slot,
     });
     return { service: written, label };
   }
@@ -143,7 +145,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
         if (!isBegun || !isConflict || conflicts >= conflictsAllowed)
           throw await explained(thrown, one, fence);
         const now = { service: await client.get(resources.services, nameOf(one)), label: one.label };
-        if (slotOf(now) !== slotOf(one) || fenceOf(now.service) > fence.token) {
+        if (slotOf(now) !== slotOf(one) || fenceOf(now.service, lease) > fence.token) {
           throw await explained(thrown, one, fence);
         }
         current = now;
@@ -177,9 +179,10 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
       for (;;) {
         const found = await unit();
         await refuseOtherServices(found);
-        const newer = found.parts.find(({ service }) => fenceOf(service) > fence.token);
+        const newer = found.parts.find(({ service }) => fenceOf(service, lease) > fence.token);
         if (newer !== undefined) throw deposed(newer.service, `Service ${nameOf(newer)}`, fence);
-        const older = found.parts.filter(({ service }) => fenceOf(service) < fence.token);
+        for (const { service } of found.parts) warnOfOtherLease(service);
+        const older = found.parts.filter(({ service }) => !isMarked(service, fence, lease));
         try {
           for (const part of older) {
             await fence.check();
@@ -206,14 +209,14 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
         );
       }
       const slot = onlySlot(targets, slots);
-      const newer = switches.find(({ service }) => fenceOf(service) > fence.token);
+      const newer = switches.find(({ service }) => fenceOf(service, lease) > fence.token);
       if (newer !== undefined) throw deposed(newer.service, `Service ${nameOf(newer)}`, fence);
       await fence.check();
       const began = performance.now();
       const moved: { now: Switch; from: string }[] = [];
       const result: Switch[] = [];
       for (const one of switches) {
-        if (slotOf(one) === slot && fenceOf(one.service) === fence.token) {
+        if (slotOf(one) === slot && isMarked(one.service, fence, lease)) {
           result.push(one);
           continue;
         }
@@ -246,6 +249,14 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
     },
   };
 
+  function warnOfOtherLease({ metadata }: Service): void {
+    const other = metadata.annotations?.[leaseAnnotation];
+    if (lease === undefined || other === undefined || other === lease) return;
+    log.warning(
+      `Service ${metadata.name} was released under another lease so far (${other}), and is under ${lease} from now on. Do not release it in both ways: they do not wait for each other.`,
+    );
+  }
+
   /** A conflict is a takeover when a newer holder has left its token. */
   async function explained(thrown: unknown, one: Switch, fence: Fence): Promise<unknown> {
     if (!(thrown instanceof DeployError)) return thrown;
@@ -258,7 +269,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
     }
     if (thrown.reasonCode !== 'state_conflict') return thrown;
     const now = await client.find(resources.services, nameOf(one));
-    return now !== undefined && fenceOf(now) > fence.token
+    return now !== undefined && fenceOf(now, lease) > fence.token
       ? deposed(now, `Service ${nameOf(one)}`, fence)
       : thrown;
   }

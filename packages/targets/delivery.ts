@@ -484,7 +484,7 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
     const [slots, traffic] = await Promise.all([target.platform.observe(), target.router.read()]);
     return new DeployError(
       thrown.reasonCode,
-      `${thrown.message} Now: ${describeServing(servingOf(slots, traffic))}`,
+      `${thrown.message} Now: ${traffic.apart === undefined ? '' : `${traffic.apart.words}; `}${describeServing(servingOf(slots, traffic))}`,
       {
         remedy: thrown.remedy,
         details: thrown.details,

@@ -90,9 +90,15 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     inputs.image === undefined
       ? undefined
       : { images: inputs.image.map(textOfImage), container: inputs.container ?? null };
+  const state =
+    inputs.state === 'platform'
+      ? stateIn(client, inputs, serviceOf(inputs))
+      : await openState(inputs, context);
+  const lease = state.store.location;
   const platform: Platform<KubernetesRelease> = createKubernetes({
     client,
     service: services,
+    lease,
     slotLabel,
     scope,
     shared: inputs.router === 'replica-weight',
@@ -102,15 +108,11 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
     rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
     log,
   });
-  const state =
-    inputs.state === 'platform'
-      ? stateIn(client, inputs, serviceOf(inputs))
-      : await openState(inputs, context);
   const url = inputs['verify-url']?.href;
   const router =
     inputs.router === 'replica-weight'
       ? createReplicaWeight({ client, service, slotLabel, url, log })
-      : createServiceSelector({ client, service: services, slotLabel, url, log });
+      : createServiceSelector({ client, service: services, lease, slotLabel, url, log });
   const named = `${services.length === 1 ? 'Service' : 'Services'} ${services.join(', ')}`;
   return {
     label: environment === '' ? `${named} in namespace ${client.namespace}` : `${app} in ${environment}`,

@@ -64,7 +64,7 @@ export async function testServer(say: Say): Promise<string> {
 /** Changes with all that a build is made of. */
 async function keyOf(folder: string, buildFlags: string[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([buildFlags, process.platform, process.arch]));
-  for (const name of ['go.mod', 'go.sum', 'programs.go', 'main.go'])
+  for (const name of ['go.mod', 'go.sum', 'programs.go', 'main.go', 'worker.go'])
     hash.update(await readFile(join(folder, name)).catch(() => ''));
   return hash.digest('hex').slice(0, 16);
 }

@@ -4,7 +4,7 @@
 import { isRecord } from '@deploy-actions/core';
 import { createJob, type Job, type StepOptions, type StepResult } from '../support/runner.ts';
 import { get } from './api.ts';
-import { type ApiProxy, startApiProxy } from './api-proxy.ts';
+import { type ApiProxy, killProcess, type Mutation, onMutation, startApiProxy } from './api-proxy.ts';
 import { type EndpointWatch, watchEndpoints } from './endpoint-watch.ts';
 import { openStage, type Stage } from './stage.ts';
 import type { StandIn } from './stand-in.ts';
@@ -245,4 +245,67 @@ export function problemsOfUnit(
   if (newest?.version !== version) problems.push(`${version} serves, the history says ${newest?.version}`);
   if (holder !== null) problems.push(`${holder} holds the lease`);
   return problems;
+}
+
+/** `CHAOS=all`: at every write; otherwise at those that are chosen and some of the others. */
+const isExhaustive = process.env['CHAOS'] === 'all';
+const others = 6;
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/**
+ * Kills a release, and then a rollback, at one write after the other, each time followed by a run that is not killed: by turns
+ * of the same version and of another. Resolves to all that is not as it has to be then, and to how often a kill left the
+ * Services apart.
+ */
+export async function killAtWrites(
+  lane: UnitLane,
+  choose: (write: Mutation) => boolean,
+  options: UnitLaneOptions = {},
+): Promise<{ found: string[]; apart: number }> {
+  const chosen = async (work: () => Promise<StepResult>): Promise<number[]> => {
+    const before = lane.proxy.mutations().length;
+    const { exitCode, log } = await work();
+    if (exitCode !== 0) throw new Error(log);
+    return lane.proxy
+      .mutations()
+      .slice(before)
+      .flatMap((write, index) => (isExhaustive || choose(write) || index % others === 0 ? [index + 1] : []));
+  };
+  const writes = {
+    release: await chosen(() => lane.release(lane.fresh())),
+    rollback: await chosen(() => lane.rollback()),
+  };
+  const found: string[] = [];
+  let apart = 0;
+  for (const action of ['release', 'rollback'] as const) {
+    for (const [index, nth] of writes[action].entries()) {
+      const when = index % 2 === 0 ? 'before' : 'after';
+      const problems: string[] = [];
+      if (action === 'rollback') {
+        const step = await lane.release(lane.fresh());
+        if (step.exitCode !== 0) problems.push(`the release before it failed: ${step.log}`);
+      }
+      const version = lane.fresh();
+      lane.proxy.program([onMutation({ kind: 'kill', when, kill: () => killProcess(running.pid) }, nth)]);
+      const running = await (action === 'release'
+        ? lane.job.start('blue-green-switch', lane.inputs(version))
+        : lane.job.start('rollback', lane.inputs()));
+      const killed = await running.done;
+      lane.proxy.program([]);
+      if (killed.signal !== 'SIGKILL') problems.push('it was not reached');
+      if (new Set(Object.values((await lane.look()).serving)).size > 1) apart += 1;
+      const next = action === 'release' && index % 3 === 0 ? lane.fresh() : version;
+      const again = await (action === 'release' ? lane.release(next) : lane.rollback());
+      if (again.exitCode !== 0) problems.push(`the run after it: ${again.log}`);
+      const wanted = action === 'release' ? [next] : [again.outputs['version'] ?? ''];
+      problems.push(...problemsOfUnit(await lane.look(), wanted, options));
+      const named = problems.map((problem) => `${action} killed ${when} write ${nth}: ${problem}`);
+      named.forEach(say);
+      found.push(...named);
+    }
+  }
+  say(
+    `killed at ${writes.release.length + writes.rollback.length} writes; ${apart} times the Services were apart`,
+  );
+  return { found, apart };
 }

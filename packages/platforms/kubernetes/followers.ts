@@ -11,8 +11,9 @@ import {
 import {
   deposed,
   type Deployment,
-  fenceAnnotation,
+  fenceMarks,
   fenceOf,
+  isMarked,
   type KubernetesClient,
   resources,
 } from '@deploy-actions/kubernetes';
@@ -25,6 +26,8 @@ export interface FollowersOptions {
   log: Log;
   /** Milliseconds that workers of another slot may take to finish the jobs that they have; a scheduler, to end. */
   workerDrain: number;
+  /** What the lease is called whose tokens are compared; undefined: there is one alone. */
+  lease: string | undefined;
   /** Everything that is released together, as it is now. */
   members(): Promise<Member[]>;
   /** One write to the Deployment of a slot, as often as its status moves under it. */
@@ -68,7 +71,7 @@ export function graceOf({ spec }: Deployment): number {
  * rests on the resourceVersion at which no newer token was seen, so a deposed run cannot start a second one.
  */
 export function createFollowers(options: FollowersOptions): Followers {
-  const { client, log, workerDrain } = options;
+  const { client, lease, log, workerDrain } = options;
 
   /** Raised to as many as the other slots have, where none run. */
   async function startWorkers(members: readonly Member[], slot: string, fence: Fence): Promise<void> {
@@ -159,22 +162,21 @@ export function createFollowers(options: FollowersOptions): Followers {
 
   /** Writes a scheduler's replicas with the token of this holder, which no older one gets past. */
   async function schedule(member: Member, slot: string, replicas: number, fence: Fence): Promise<void> {
-    const token = String(fence.token);
     const { name } = deploymentIn(member, slot).metadata;
     const isMade = (deployment: Deployment) =>
-      deployment.metadata.annotations?.[fenceAnnotation] === token && replicasOf(deployment) === replicas;
+      isMarked(deployment, fence, lease) && replicasOf(deployment) === replicas;
     await options.write(
       name,
       slot,
       fence,
       (deployment) => {
-        if (fenceOf(deployment) > fence.token) throw deposed(deployment, `Deployment ${name}`, fence);
+        if (fenceOf(deployment, lease) > fence.token) throw deposed(deployment, `Deployment ${name}`, fence);
         if (isMade(deployment)) return Promise.resolve(undefined);
         if (replicasOf(deployment) !== replicas) {
           log.info(replicas === 0 ? `Stopping scheduler ${name}.` : `Starting scheduler ${name}.`);
         }
         return Promise.resolve({
-          metadata: { annotations: { [fenceAnnotation]: token } },
+          metadata: { annotations: fenceMarks(fence, lease) },
           spec: { replicas },
         });
       },

@@ -53,6 +53,8 @@ export interface KubernetesOptions {
   followers?: FollowerNames;
   /** Milliseconds that workers of the old version may take to finish their jobs; default 5 min. */
   workerDrain?: number;
+  /** What the lease is called whose tokens are compared; default: there is one alone. */
+  lease?: string | undefined;
   /** Which images count on a Deployment that this suite never deployed to; default: all of them. */
   scope?: Scope | undefined;
   /** Path that every pod has to answer with 2xx or 3xx; default: that of its readiness probe, else any answer to `/`. */
@@ -363,6 +365,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
             client,
             log,
             workerDrain,
+            lease: options.lease,
             members: async () => (await look()).members,
             write: writeTo,
             ready: readyMembers,
