@@ -141,6 +141,12 @@ function chooseSlot<R extends Release>(slots: Slots<R>, traffic: Traffic, revisi
 }
 
 function splitByHand(traffic: Traffic): DeployError {
+  if (traffic.apart !== undefined) {
+    const { words, remedy } = traffic.apart;
+    return new DeployError('state_conflict', `What is released as one is on different slots: ${words}.`, {
+      remedy,
+    });
+  }
   return new DeployError('state_conflict', `The traffic is split: ${describeTraffic(traffic.targets)}.`, {
     remedy: 'A split without an unfinished release was made by hand: give one slot 100 % of the traffic.',
   });
@@ -426,6 +432,20 @@ async function perform<R extends Release>(
       );
       return 'drained';
     }
+    case 'join':
+      await options.platform.followers?.join(effect.slot, step.readyBy, fence, signal);
+      return 'joined';
+    case 'hand-over': {
+      const { followers } = options.platform;
+      await followers?.handOver(
+        effect.slot,
+        effect.isWayBack,
+        deadlineIn(options.readyTimeout),
+        fence,
+        signal,
+      );
+      return 'handed-over';
+    }
     case 'retire':
       options.log.info(`Stopping ${effect.slot}.`);
       await options.platform.retire(effect.slot, fence);
@@ -467,7 +487,11 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
           { remedy: 'See who else changes this environment, and whether its router and platform are well.' },
         );
       }
-      const seen = { ...(await orAbandon(look(options, signal), atLast, 'looking at what is')), sure };
+      const seen = {
+        ...(await orAbandon(look(options, signal), atLast, 'looking at what is')),
+        sure,
+        hasFollowers: options.platform.followers !== undefined,
+      };
       effect = next(journal, seen, revisionsOf(options.platform));
       if (effect.do === 'take-back') throw new DeployError(effect.reason.reasonCode, effect.reason.message);
       const mayEnd = effect.do === 'stop' || (effect.do === 'record' && !isWayForth(journal));

@@ -234,6 +234,7 @@ async function plan(
       steps.push(
         `wait up to ${formatDuration(inputs['drain-timeout'])} for requests to ${planned.from.slot} to finish`,
       );
+      steps.push(...((await target.platform.followers?.plan(planned.to)) ?? []));
       steps.push(
         wanted.keepPrevious
           ? `keep ${planned.from.release.version} in ${planned.from.slot} for a rollback`
@@ -492,7 +493,7 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
     const [slots, traffic] = await Promise.all([target.platform.observe(), target.router.read()]);
     return new DeployError(
       thrown.reasonCode,
-      `${thrown.message} Now: ${describeServing(servingOf(slots, traffic))}`,
+      `${thrown.message} Now: ${traffic.apart === undefined ? '' : `${traffic.apart.words}; `}${describeServing(servingOf(slots, traffic))}`,
       {
         remedy: thrown.remedy,
         details: thrown.details,
