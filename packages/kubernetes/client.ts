@@ -1,12 +1,10 @@
 import { textAt, cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
 import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
+import { fieldManager, isOurs } from './managers.ts';
 import { type KubernetesObject, type Resource, resources } from './objects.ts';
 import { isAllowed, notGranted, type Right, withoutRights } from './rights.ts';
 import { type Answer, createTransport, textOf, type Transport } from './transport.ts';
-
-/** The name under which the API keeps which fields are this suite's. */
-export const fieldManager = 'deploy-actions';
 
 /** Milliseconds for one request. */
 const requestTimeout = 15_000;
@@ -527,7 +525,11 @@ export function createClient(options: ClientOptions): KubernetesClient {
       );
     },
 
-    async apply(resource, object, { dryRun = false, force = false } = {}) {
+    async apply<T extends KubernetesObject>(
+      resource: Resource<T>,
+      object: T,
+      { dryRun = false, force = false }: ApplyOptions = {},
+    ) {
       const { name } = object.metadata;
       const query = queryOf({
         fieldManager,
@@ -542,8 +544,12 @@ export function createClient(options: ClientOptions): KubernetesClient {
         body: JSON.stringify(object),
         contentType: 'application/apply-patch+yaml',
       };
-      // Applied again it does what it did; where it rests on a version, one that took effect has moved that.
-      return objectOf(await read(asked, call, never), asked);
+      // Where it rests on a version, one that took effect has moved that: applied again it is refused.
+      if (dryRun || object.metadata.resourceVersion !== undefined) {
+        return objectOf<T>(await read(asked, call, never), asked);
+      }
+      // What is to be made was not there before, so it is what was applied.
+      return write(resource, name, asked, call, { isMade: isOurs, isUntouched: () => true });
     },
 
     async served(apiVersion) {

@@ -25,6 +25,7 @@ import {
   problemsOf,
   release,
 } from './blue-green-lane.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 
 /** Milliseconds. */
@@ -34,7 +35,7 @@ let standIn: StandIn;
 let lanes: Lanes;
 beforeAll(async () => {
   standIn = await startStandIn();
-  lanes = await openLanes(6, () => openBlueGreenLane(standIn));
+  lanes = await openLanes(6, () => openBlueGreenLane(onStandIn(standIn)));
 });
 afterAll(async () => {
   await lanes.end();

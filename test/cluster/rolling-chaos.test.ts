@@ -10,6 +10,7 @@ import {
   openLanes,
 } from './adversity.ts';
 import { anUpdate, aWayBack, openRollingLane } from './rolling-lane.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 
 /** Milliseconds. */
@@ -19,7 +20,7 @@ let standIn: StandIn;
 let lanes: Lanes;
 beforeAll(async () => {
   standIn = await startStandIn();
-  lanes = await openLanes(8, () => openRollingLane(standIn));
+  lanes = await openLanes(8, () => openRollingLane(onStandIn(standIn)));
 });
 afterAll(async () => {
   await lanes.end();

@@ -2,8 +2,8 @@
 
 import type { Deed } from './adversity.ts';
 import { ask, until } from './api.ts';
-import { app, imageOf, type Lane, openLane, serviceTo, templateOn, unsettled, versionOf } from './lane.ts';
-import type { StandIn } from './stand-in.ts';
+import { type Ground, imageOf, versionOf } from './ground.ts';
+import { app, type Lane, openLane, serviceTo, unsettled } from './lane.ts';
 
 interface Workload {
   metadata: { uid: string; generation: number; annotations?: Record<string, string> };
@@ -46,8 +46,8 @@ function isRolledOut({ metadata, spec, status }: Workload): boolean {
   );
 }
 
-export function openRollingLane(standIn: StandIn): Promise<Lane> {
-  const template = templateOn(standIn, labels, 'v0');
+export function openRollingLane(ground: Ground): Promise<Lane> {
+  const template = ground.template(labels, 'v0');
   return openLane(
     'kubernetes-rolling',
     [
@@ -57,7 +57,7 @@ export function openRollingLane(standIn: StandIn): Promise<Lane> {
         metadata: { name: app, labels },
         spec: { replicas, selector: { matchLabels: labels }, template },
       },
-      serviceTo(standIn, labels),
+      serviceTo(ground, labels),
     ],
     app,
   );
