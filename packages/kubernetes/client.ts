@@ -549,7 +549,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
         return objectOf<T>(await read(asked, call, never), asked);
       }
       // What is to be made was not there before, so it is what was applied.
-      return write(resource, name, asked, call, { isMade: isOurs, isUntouched: () => true });
+      return write<T>(resource, name, asked, call, { isMade: isOurs, isUntouched: () => true });
     },
 
     async served(apiVersion) {

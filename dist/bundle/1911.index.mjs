@@ -1,1 +1,0 @@
-const h=1911,j=[1911],v={1911:((M,D,_)=>{_.r(D),_.d(D,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(3606),O=_(4400),P=_(5358),I=_(7786),n=_(2625),s=_(5103),W=_(9891),K=_(9823),U=_(7769),R=_(4014),B=_(7407),C=_(1910),m=_(9621),A=_(1320),L=_(7801),T=_(2199)})};export{h as id,j as ids,v as modules};
