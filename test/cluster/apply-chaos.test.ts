@@ -14,8 +14,8 @@ import { anApply, openApplyLane } from './apply-lane.ts';
 import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 
-/** Milliseconds. */
-const timeout = 600_000;
+/** Milliseconds, on a machine that others use, too. */
+const timeout = 1_800_000;
 
 let standIn: StandIn;
 let lanes: Lanes;

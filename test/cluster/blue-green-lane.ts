@@ -124,3 +124,18 @@ export const aRollback: Deed = {
     return serving.version === version && history.at(-1)?.version === version;
   },
 };
+
+/** To a version that is named: where it served before, nothing has to be released first. */
+export const aReturn: Deed = {
+  name: 'rollback to a version',
+  action: 'rollback',
+  async begin(lane) {
+    const { serving, other, history } = await look(lane);
+    const hasServed = history.some(
+      ({ version, result }) => version === other.version && result === 'serving',
+    );
+    return hasServed ? { old: serving.version, version: other.version } : aRollback.begin(lane);
+  },
+  inputs: (_lane, version) => ({ ...inputsTo(), version }),
+  problems,
+};

@@ -31,7 +31,7 @@ const kinds: [string, (on: Ground) => Promise<Lane>, (on: Ground) => Deed[]][] =
 describe.concurrent.each(kinds)('%s on real pods', (_name, open, deeds) => {
   it(
     'end well after kills, and the Service never is without a ready pod',
-    { timeout: 600_000 },
+    { timeout: 1_800_000 },
     async ({ expect }) => {
       const lanes = await openLanes(1, () => open(ground));
       opened.push(lanes);

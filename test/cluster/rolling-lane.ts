@@ -140,3 +140,17 @@ export const aWayBack: Deed = {
     return servingOf(now) === version && history.at(-1)?.version === version;
   },
 };
+
+/** To a version that is named: where it ran before, nothing has to be released first. */
+export const aNamedWayBack: Deed = {
+  name: 'rollback of a rolling update to a version',
+  action: 'rollback',
+  async begin(lane) {
+    const [now, { history }] = await Promise.all([present(lane), lane.state()]);
+    const old = servingOf(now);
+    const before = history.findLast(({ version, result }) => version !== old && result === 'serving');
+    return before === undefined ? aWayBack.begin(lane) : { old, version: before.version };
+  },
+  inputs: (_lane, version) => ({ ...inputs(), platform: 'kubernetes', version }),
+  problems,
+};
