@@ -106,10 +106,12 @@ async function problems(lane: Lane, wanted: readonly string[]): Promise<string[]
   return [...found, ...unsettled(state, serving)];
 }
 
-const inputs = (version?: string): Record<string, string> => ({
+export const updateTo = (version: string): Record<string, string> => ({
   workload,
-  ...(version === undefined ? {} : { image: imageOf(version), 'drain-seconds': '1' }),
+  image: imageOf(version),
+  'drain-seconds': '1',
 });
+const back = { workload, platform: 'kubernetes' };
 
 /** Of pods without a preStop hook, which are handed over. */
 export const anUpdate: Deed = {
@@ -119,7 +121,7 @@ export const anUpdate: Deed = {
     await withoutHook(lane);
     return { old: servingOf(await present(lane)), version: lane.fresh() };
   },
-  inputs: (_lane, version) => inputs(version),
+  inputs: (_lane, version) => updateTo(version),
   problems,
 };
 
@@ -129,11 +131,11 @@ export const aWayBack: Deed = {
   async begin(lane) {
     const version = servingOf(await present(lane));
     const bad = lane.fresh();
-    const step = await lane.step('rolling-update', inputs(bad));
+    const step = await lane.step('rolling-update', updateTo(bad));
     if (step.exitCode !== 0) throw new Error(`the update before it failed: ${step.log}`);
     return { old: bad, version };
   },
-  inputs: () => ({ ...inputs(), platform: 'kubernetes' }),
+  inputs: () => back,
   problems,
   isOver: async (lane, version) => {
     const [now, { history }] = await Promise.all([present(lane), lane.state()]);
@@ -151,6 +153,6 @@ export const aNamedWayBack: Deed = {
     const before = history.findLast(({ version, result }) => version !== old && result === 'serving');
     return before === undefined ? aWayBack.begin(lane) : { old, version: before.version };
   },
-  inputs: (_lane, version) => ({ ...inputs(), platform: 'kubernetes', version }),
+  inputs: (_lane, version) => ({ ...back, version }),
   problems,
 };
