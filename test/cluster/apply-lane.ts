@@ -38,10 +38,10 @@ const inputs = (version: string): Record<string, string> => ({
 });
 
 /** Writes the manifests of a version for the steps of the lane's job. */
-async function provide(lane: Lane, ground: Ground, version: string): Promise<void> {
+async function provide(lane: Lane, version: string): Promise<void> {
   const folder = join(lane.job.workspace, `k8s-${version}`);
   await mkdir(folder);
-  for (const [index, one] of manifestsOf(ground, version).entries())
+  for (const [index, one] of manifestsOf(lane.ground, version).entries())
     await writeFile(join(folder, `${index}.json`), JSON.stringify(one));
 }
 
@@ -49,9 +49,13 @@ async function provide(lane: Lane, ground: Ground, version: string): Promise<voi
 export async function openApplyLane(ground: Ground): Promise<Lane> {
   const [, , deployment, service] = manifestsOf(ground, 'v0');
   if (deployment === undefined || service === undefined) throw new Error('there are no manifests');
-  const lane = await openLane('kubernetes-manifests', [deployment, service], app);
+  const lane = await openLane(ground, {
+    role: 'kubernetes-manifests',
+    objects: [deployment, service],
+    ready: app,
+  });
   const version = lane.fresh();
-  await provide(lane, ground, version);
+  await provide(lane, version);
   const step = await lane.step('deploy-manifests', { ...inputs(version), 'force-conflicts': 'true' });
   if (step.exitCode !== 0) throw new Error(`the lane cannot be made:\n${step.log}`);
   return lane;
@@ -65,42 +69,40 @@ interface ConfigMap {
 const settingsOf = async (lane: Lane): Promise<string> =>
   (await lane.read<ConfigMap>('configmaps/settings')).data?.['version'] ?? '';
 
-export function anApply(ground: Ground): Deed {
-  return {
-    name: 'apply',
-    action: 'deploy-manifests',
-    async begin(lane) {
-      const old = await settingsOf(lane);
-      const version = lane.fresh();
-      await provide(lane, ground, version);
-      await rm(join(lane.job.workspace, `k8s-${old}`), { recursive: true, force: true });
-      return { old, version };
-    },
-    inputs: (_lane, version) => inputs(version),
-    async problems(lane, wanted) {
-      const [deployment, maps, state] = await Promise.all([
-        lane.read<{
-          metadata: { generation: number };
-          spec: { template: { spec: { containers: { image: string }[] } } };
-          status?: { observedGeneration?: number; updatedReplicas?: number; readyReplicas?: number };
-        }>(`deployments/${app}`),
-        lane.read<{ items: ConfigMap[] }>(`configmaps?labelSelector=app%3D${app}`),
-        lane.state(),
-      ]);
-      const found: string[] = [];
-      const { status = {} } = deployment;
-      const running = versionOf(deployment.spec.template.spec.containers[0]?.image);
-      if (!wanted.includes(running)) found.push(`${running} serves, not ${wanted.join(' or ')}`);
-      if (status.observedGeneration !== deployment.metadata.generation || status.updatedReplicas !== replicas)
-        found.push(`it is not rolled out: ${JSON.stringify(status)}`);
-      const names = maps.items
-        .map(({ metadata, data }) => `${metadata.name} of ${data?.['version']}`)
-        .toSorted();
-      const whole = [`only-${running} of ${running}`, `settings of ${running}`];
-      if (names.join() !== whole.join()) found.push(`ConfigMaps are ${names.join(', ')}`);
-      if (state.applied !== 'applied') found.push(`the record says ${state.applied}`);
-      if (state.holder !== null) found.push(`${state.holder} holds the lease`);
-      return found;
-    },
-  };
-}
+export const anApply: Deed = {
+  name: 'apply',
+  action: 'deploy-manifests',
+  async begin(lane) {
+    const old = await settingsOf(lane);
+    const version = lane.fresh();
+    await provide(lane, version);
+    await rm(join(lane.job.workspace, `k8s-${old}`), { recursive: true, force: true });
+    return { old, version };
+  },
+  inputs: (_lane, version) => inputs(version),
+  async problems(lane, wanted) {
+    const [deployment, maps, state] = await Promise.all([
+      lane.read<{
+        metadata: { generation: number };
+        spec: { template: { spec: { containers: { image: string }[] } } };
+        status?: { observedGeneration?: number; updatedReplicas?: number; readyReplicas?: number };
+      }>(`deployments/${app}`),
+      lane.read<{ items: ConfigMap[] }>(`configmaps?labelSelector=app%3D${app}`),
+      lane.state(),
+    ]);
+    const found: string[] = [];
+    const { status = {} } = deployment;
+    const running = versionOf(deployment.spec.template.spec.containers[0]?.image);
+    if (!wanted.includes(running)) found.push(`${running} serves, not ${wanted.join(' or ')}`);
+    if (status.observedGeneration !== deployment.metadata.generation || status.updatedReplicas !== replicas)
+      found.push(`it is not rolled out: ${JSON.stringify(status)}`);
+    const names = maps.items
+      .map(({ metadata, data }) => `${metadata.name} of ${data?.['version']}`)
+      .toSorted();
+    const whole = [`only-${running} of ${running}`, `settings of ${running}`];
+    if (names.join() !== whole.join()) found.push(`ConfigMaps are ${names.join(', ')}`);
+    if (state.applied !== 'applied') found.push(`the record says ${state.applied}`);
+    if (state.holder !== null) found.push(`${state.holder} holds the lease`);
+    return found;
+  },
+};

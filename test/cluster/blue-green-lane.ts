@@ -57,7 +57,11 @@ export const release = (lane: Lane, version: string, options?: StepOptions): Pro
 
 /** Opens it with one version before the one that serves, so that there is something to go back to. */
 export async function openBlueGreenLane(ground: Ground): Promise<Lane> {
-  const lane = await openLane('kubernetes-blue-green', twoColours(ground), `${app}-blue`);
+  const lane = await openLane(ground, {
+    role: 'kubernetes-blue-green',
+    objects: twoColours(ground),
+    ready: `${app}-blue`,
+  });
   for (let i = 0; i < 2; i += 1) {
     const step = await release(lane, lane.fresh());
     if (step.exitCode !== 0) throw new Error(`the lane cannot be made:\n${step.log}`);

@@ -22,10 +22,10 @@ afterAll(async () => {
   for (const lanes of opened) await lanes.end();
 });
 
-const kinds: [string, (on: Ground) => Promise<Lane>, (on: Ground) => Deed[]][] = [
-  ['two colours', openBlueGreenLane, () => [aSwitch, aRollback]],
-  ['a workload', openRollingLane, () => [anUpdate, aWayBack]],
-  ['manifests', openApplyLane, (on) => [anApply(on)]],
+const kinds: [string, (on: Ground) => Promise<Lane>, readonly Deed[]][] = [
+  ['two colours', openBlueGreenLane, [aSwitch, aRollback]],
+  ['a workload', openRollingLane, [anUpdate, aWayBack]],
+  ['manifests', openApplyLane, [anApply]],
 ];
 
 describe.concurrent.each(kinds)('%s on real pods', (_name, open, deeds) => {
@@ -35,10 +35,10 @@ describe.concurrent.each(kinds)('%s on real pods', (_name, open, deeds) => {
     async ({ expect }) => {
       const lanes = await openLanes(1, () => open(ground));
       opened.push(lanes);
-      for (const deed of deeds(ground)) {
+      for (const deed of deeds) {
         const { found, writes } = await killedAtEveryWrite(lanes, deed, every);
         expect(found).toEqual([]);
-        expect(writes).toBeGreaterThan(6);
+        expect(writes).toBeGreaterThan(5);
       }
     },
   );

@@ -19,6 +19,7 @@ import { openStage, type Stage } from './stage.ts';
 /** Of every lane, with the Service of the same name. */
 export const app = 'shop';
 export interface Lane {
+  readonly ground: Ground;
   readonly stage: Stage;
   readonly proxy: ApiProxy;
   readonly endpoints: EndpointWatch;
@@ -61,8 +62,11 @@ export function serviceTo(ground: Ground, selector: Record<string, string>): obj
   };
 }
 
-/** Opens it with these objects once the first Deployment of them is rolled out; `role` is one of the examples. */
-export async function openLane(role: string, objects: readonly object[], ready: string): Promise<Lane> {
+/** Opens it with these objects once the Deployment `ready` of them is rolled out; `role` is that of an example. */
+export async function openLane(
+  ground: Ground,
+  { role, objects, ready }: { role: string; objects: readonly object[]; ready: string },
+): Promise<Lane> {
   const stage = await openStage(role);
   const proxy = await startApiProxy(stage.releaser.access);
   const job = await createJob({ env: { KUBECONFIG: proxy.kubeconfig } });
@@ -80,6 +84,7 @@ export async function openLane(role: string, objects: readonly object[], ready: 
   };
 
   return {
+    ground,
     stage,
     proxy,
     endpoints,

@@ -48,9 +48,9 @@ function isRolledOut({ metadata, spec, status }: Workload): boolean {
 
 export function openRollingLane(ground: Ground): Promise<Lane> {
   const template = ground.template(labels, 'v0');
-  return openLane(
-    'kubernetes-rolling',
-    [
+  return openLane(ground, {
+    role: 'kubernetes-rolling',
+    objects: [
       {
         apiVersion: 'apps/v1',
         kind: 'Deployment',
@@ -59,8 +59,8 @@ export function openRollingLane(ground: Ground): Promise<Lane> {
       },
       serviceTo(ground, labels),
     ],
-    app,
-  );
+    ready: app,
+  });
 }
 
 const present = (lane: Lane): Promise<Workload> => lane.read<Workload>(deployment);
