@@ -597,11 +597,23 @@ export function createClient(options: ClientOptions): KubernetesClient {
         uid === undefined
           ? {}
           : { body: JSON.stringify({ propagationPolicy: 'Background', preconditions: { uid } }) };
-      try {
-        // Repeated, it finds nothing left to delete.
-        await read(asked, { method: 'DELETE', path: pathOf(resource, name), ...body }, never);
-      } catch (thrown) {
-        if (statusOf(thrown) !== 404) throw thrown;
+      const call = { method: 'DELETE', path: pathOf(resource, name), ...body };
+      const began = performance.now();
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          await once(asked, call, never);
+          return;
+        } catch (thrown) {
+          if (statusOf(thrown) === 404) return;
+          const pause = pauseAfter(thrown, attempt, began);
+          if (pause === undefined) throw thrown;
+          await waitBefore(thrown, pause, began, never);
+          if (!(thrown instanceof ApiError) || !thrown.unclear) continue;
+          // What is on its way out was deleted; asked again, it would be one of the same name that came after it.
+          const there = (await find(resource, name, never))?.metadata;
+          const isIt = there !== undefined && (uid === undefined || there.uid === uid);
+          if (!isIt || there.deletionTimestamp !== undefined) return;
+        }
       }
     },
 

@@ -66,21 +66,32 @@ export function openRollingLane(ground: Ground): Promise<Lane> {
 const present = (lane: Lane): Promise<Workload> => lane.read<Workload>(deployment);
 const servingOf = ({ spec }: Workload): string => versionOf(spec.template.spec.containers[0]?.image);
 
+const pathOf = (namespace: string): string => `/apis/apps/v1/namespaces/${namespace}/deployments`;
+
+function settled({ stage }: Lane, timeoutMs?: number): Promise<Workload> {
+  const path = `${pathOf(stage.name)}?fieldSelector=metadata.name%3D${app}`;
+  return until<Workload>(stage.access, path, isRolledOut, timeoutMs);
+}
+
 /** Takes the preStop hook away that an update gave: its pods have to be handed over the next time. */
 async function withoutHook(lane: Lane): Promise<void> {
   const { access, name } = lane.stage;
-  const path = `/apis/apps/v1/namespaces/${name}/deployments`;
   const { spec } = (await present(lane)).spec.template;
-  const containers = spec.containers.map(({ lifecycle: _, ...rest }) => rest);
+  const containers = spec.containers.map((container) => {
+    const { lifecycle: _, ...rest } = container;
+    return rest;
+  });
   const patch = { spec: { template: { spec: { containers, terminationGracePeriodSeconds: null } } } };
-  const { status, body } = await ask(access, 'PATCH', `${path}/${app}`, patch, {
+  const { status, body } = await ask(access, 'PATCH', `${pathOf(name)}/${app}`, patch, {
     type: 'application/merge-patch+json',
   });
   if (status >= 300) throw new Error(`the hook cannot be taken away: ${JSON.stringify(body)}`);
-  await until<Workload>(access, `${path}?fieldSelector=metadata.name%3D${app}`, isRolledOut);
+  await settled(lane);
 }
 
 async function problems(lane: Lane, wanted: readonly string[]): Promise<string[]> {
+  // The step waits for the pods; what the controller counts comes a moment later.
+  await settled(lane, 30_000).catch(() => undefined);
   const [now, sets, pods, state] = await Promise.all([
     present(lane),
     lane.read<{ items: { metadata: { name: string }; spec: { replicas: number } }[] }>('replicasets'),
