@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJob, type Job } from '../support/runner.ts';
 import { get, watch } from './api.ts';
 import { twoColours } from './blue-green-lane.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -48,7 +49,7 @@ beforeAll(async () => {
   standIn = await startStandIn();
   stage = await openStage();
   job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
-  await stage.apply(...twoColours(standIn), {
+  await stage.apply(...twoColours(onStandIn(standIn)), {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     metadata: { name: app },
