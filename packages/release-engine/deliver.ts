@@ -14,11 +14,13 @@ import {
 import { type HistoryEntry, recordInHistory } from './history.ts';
 import {
   type Facts,
+  isInPlace,
   isSettled,
   type Journal,
   type JournalWriter,
   openJournal,
   type Reason,
+  requireOwn,
   type RunIdentity,
   type Strategy,
   type Verdict,
@@ -565,7 +567,7 @@ export function historyEntry<R extends Release>(
  * settles only.
  *
  * Throws `cancelled` and, when it cannot be taken back, `revert_failed`, both with the journal kept for the next run;
- * `lock_lost` when another run took over; `state_conflict` for a split that no release made; `router_unverified` when
+ * `lock_lost` when another run took over; `unfinished_release` while a workload is rolled out in place; `state_conflict` for a split that no release made; `router_unverified` when
  * the version serves already but the data plane says otherwise.
  */
 export async function deliver<R extends Release>(
@@ -607,6 +609,7 @@ async function deliverWithin<R extends Release>(
   const { fence } = lease;
   const revisionOf = revisionsOf(platform);
   const journal = await openJournal<R>(store, fence);
+  requireOwn(journal.current(), 'this release', (one) => !isInPlace(one));
   // Not before the journal has been written: where that cannot be, nothing is touched. What is seen after it counts.
   let claimed: Promise<void> | undefined;
   const claim = () => (claimed ??= router.claim?.(fence) ?? Promise.resolve());

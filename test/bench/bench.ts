@@ -8,6 +8,7 @@ import { withCluster } from './kubernetes-cluster.ts';
 import { lostInSwitches, lostInUpdates } from './kubernetes-losses.ts';
 import { bytesLoaded } from './loaded.ts';
 import { type BenchOptions, isMissed, type Measure, type Row } from './measure.ts';
+import { scanSpeed } from './scan-speed.ts';
 import { size } from './size.ts';
 import { startToRefusal } from './start-to-refusal.ts';
 import { startToRequest } from './start-to-request.ts';
@@ -22,6 +23,7 @@ interface Part {
 const parts: Readonly<Record<string, Part>> = {
   start: { measures: [size, bytesLoaded, startToRefusal, startToRequest] },
   routers: { measures: [switchLatency] },
+  scans: { measures: [scanSpeed] },
   kubernetes: { measures: [changeovers, lostInSwitches, lostInUpdates], within: withCluster },
 };
 

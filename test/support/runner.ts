@@ -404,7 +404,7 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
     },
     manifest: (action) => readManifest(dist, action),
     async end() {
-      const orphans = await processesWith(tracking);
+      const orphans = processesWith(tracking);
       if (orphans.length > 0) await endProcessesWith(tracking);
       await rm(home, { recursive: true, force: true });
       return orphans;
