@@ -18,7 +18,6 @@ import {
   parseScanTarget,
   prepareDatabase,
   readIgnores,
-  refuseTampered,
   releaseHosts,
   repositoryFiles,
   type Scan,
@@ -29,12 +28,12 @@ import {
   type ScanVerdict,
   targetCells,
   trivyArchive,
+  trivyOnPath,
   type TrivyOptions,
   trivyVersion,
-  versionOf,
   writeBill,
 } from '@deploy-actions/scanners';
-import { findProgram, installTool } from '@deploy-actions/tools';
+import { installTool } from '@deploy-actions/tools';
 import { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -53,13 +52,8 @@ interface Result {
 async function findTrivy(inputs: Inputs, context: Context): Promise<string> {
   const { environment, log, signal } = context;
   if (inputs['trivy-version'] === undefined) {
-    const program = await findProgram('trivy', environment);
-    if (program !== undefined) {
-      const version = await versionOf(program, { environment, signal });
-      refuseTampered(version, program);
-      log.info(`Trivy ${version} is on PATH: ${program}.`);
-      return program;
-    }
+    const program = await trivyOnPath({ environment, log, signal });
+    if (program !== undefined) return program;
   }
   const machine = `${process.platform}-${process.arch}`;
   const { version, url, sha256 } = trivyArchive(
