@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { DeployError } from '@deploy-actions/core';
+import { readDockerfile } from '@deploy-actions/dockerfile';
 import type { Scanned } from '../model.ts';
 import { filesAt } from '../walk.ts';
 import { checkCompose } from './compose.ts';
-import { checkDockerfile, readDockerfile } from './dockerfile.ts';
+import { checkDockerfile } from './dockerfile.ts';
 import { type Document, isMapping, nodeOf, readDocuments } from './documents.ts';
 import { checkWorkload, type Manifest, manifestsOf, workloadOf } from './kubernetes.ts';
 import { checkPolicies, checkReach } from './network-policies.ts';
