@@ -31,6 +31,7 @@ import {
   trivyOnPath,
   type TrivyOptions,
   trivyVersion,
+  withoutBaseline,
   writeBill,
 } from '@deploy-actions/scanners';
 import { installTool } from '@deploy-actions/tools';
@@ -106,9 +107,9 @@ async function scanAll(
   const baselines = parsed(inputs.baseline ?? []);
   for (const [index, scanned] of parsed(inputs.targets).entries()) {
     const report = join(folder, `${fileName(scanned, index)}.json`);
-    const scan = await scanTarget(scanned, report, trivy);
-    let findings = identify(scan.findings);
     const baseline = baselines[index];
+    const scan = await scanTarget(withoutBaseline(scanned, baseline), report, trivy);
+    let findings = identify(scan.findings);
     if (baseline !== undefined) {
       const before = await scanTarget(
         baseline,

@@ -28,6 +28,8 @@ export interface ScanTarget {
   target: Target | null;
   /** The scanned folder relative to the repository's root; empty for the root, and for what is no folder. */
   prefix: string;
+  /** Folders below the scanned one that are no part of it, relative to it. */
+  without?: readonly string[];
 }
 
 export type Scanner = 'vuln' | 'misconfig' | 'secret' | 'license';
@@ -219,21 +221,22 @@ function failed({ kind, what }: ScanTarget, why: string, details: string[]): Dep
 }
 
 /** The database is had once, before; the checks are those that this version of Trivy has in it, so that the same files give the same findings. */
-function commandOf({ kind, what }: ScanTarget, { scanners, vex }: TrivyOptions): string[] {
+function commandOf({ kind, what, without = [] }: ScanTarget, { scanners, vex }: TrivyOptions): string[] {
   const checks = '--skip-check-update';
   const database = ['--skip-db-update', ...vex.flatMap((file) => ['--vex', file])];
   const wanted = ['--scanners', scanners.join(','), checks, ...database];
+  const skipped = without.flatMap((folder) => ['--skip-dirs', folder]);
   switch (kind) {
     case 'image':
       return ['image', ...wanted, what];
     case 'archive':
       return ['image', ...wanted, '--input', what];
     case 'fs':
-      return ['fs', ...wanted, what];
+      return ['fs', ...wanted, ...skipped, what];
     case 'repo':
-      return ['repo', ...wanted, what];
+      return ['repo', ...wanted, ...skipped, what];
     case 'config':
-      return ['config', checks, what];
+      return ['config', checks, ...skipped, what];
     case 'sbom':
       return ['sbom', ...database, what];
   }
