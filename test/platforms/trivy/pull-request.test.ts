@@ -76,7 +76,7 @@ async function commit(packages: Record<string, string>, dockerfile: string): Pro
       limits: 'high: 0',
       'misconfiguration-limits': 'none',
     },
-    dependencies: { 'npm-registry': service.url, limits: 'high: 0', severities: 'none' },
+    dependencies: { 'npm-registry': service.url, limits: 'critical: 0, high: 0', severities: 'none' },
     hardening: { limits: 'high: 0' },
   };
   const files: Record<string, string> = {
