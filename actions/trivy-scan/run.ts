@@ -197,6 +197,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     cache: inputs['cache-directory'] ?? join(own, 'cache'),
     scanners: inputs.scanners as Scanner[],
     vex: inputs.vex ?? [],
+    offline: inputs.offline,
     timeout: inputs.timeout,
     directory: facts.workspace,
     environment,
