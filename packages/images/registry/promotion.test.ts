@@ -189,8 +189,16 @@ describe('a promotion that fails', () => {
     expect(double.violations).toEqual([]);
   });
 
+  it('takes new tags away where the registry deletes manifests alone', async () => {
+    const { candidates, state } = await shop({ deletes: 'manifests' });
+    const before = state();
+    const { end } = await promote(candidates(), accessWith(refusing(/portal\/manifests\/production$/)));
+    expect(end).toMatchObject({ kind: 'taken-back', left: [] });
+    expect(state()).toEqual(before);
+  });
+
   it('says which new tags stay where the registry deletes none', async () => {
-    const { candidates, state } = await shop({ deletesTags: false });
+    const { candidates, state } = await shop({ deletes: 'nothing' });
     const before = state();
     const { end } = await promote(candidates(), accessWith(refusing(/portal\/manifests\/production$/)));
     expect(end).toMatchObject({

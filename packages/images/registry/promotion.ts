@@ -1,6 +1,7 @@
 import { asError, DeployError, type Log, messageOf } from '@deploy-actions/core';
-import { missing, type Registries, type Repository } from './client.ts';
+import { missing, type Registries, type Repository, tombstoneOf } from './client.ts';
 import { type ImageFacts, inspectImage } from './inspect.ts';
+import { sha256Of } from './manifest.ts';
 import {
   type PromotionJournal,
   readJournals,
@@ -69,7 +70,7 @@ export async function planPromotion(
     const follows = version !== undefined && tags.some((each) => each.follows === 'versions');
     const existing = follows ? await registries.tags(image) : [];
     for (const { tag, moves, follows: followed } of tags) {
-      const before = (await registries.resolve(image, tag))?.digest ?? null;
+      const before = await digestAt(registries, image, tag);
       const change = { name, registry, path, tag, before, after: digest };
       const later = followed === 'versions' ? laterRelease(tag, version, existing) : undefined;
       if (before === digest) plan.tags.push({ ...change, kind: 'current' });
@@ -144,7 +145,7 @@ async function finish(
 }
 
 async function write(registries: Registries, change: TagChange): Promise<void> {
-  const now = (await registries.resolve(change, change.tag))?.digest ?? null;
+  const now = await digestAt(registries, change, change.tag);
   if (now === change.after) return;
   if (now !== change.before) throw moved(change, now);
   const { descriptor, body } = await manifestOf(registries, change, change.after);
@@ -152,7 +153,7 @@ async function write(registries: Registries, change: TagChange): Promise<void> {
 }
 
 async function verify(registries: Registries, change: TagChange): Promise<void> {
-  const now = (await registries.resolve(change, change.tag))?.digest ?? null;
+  const now = await digestAt(registries, change, change.tag);
   if (now !== change.after) throw moved(change, now);
 }
 
@@ -162,6 +163,14 @@ function moved(change: TagChange, now: string | null): DeployError {
     `${shown(change)} is ${now ?? 'not there'}, which is neither what it was nor what it is to be: somebody else writes it.`,
     { remedy: 'Let only one job at a time promote (`concurrency:` of the workflow), then run this again.' },
   );
+}
+
+const isTombstone = (digest: string, tag: string) => digest === sha256Of(tombstoneOf(tag));
+
+/** What a tag points at; null where it is not there, or was interrupted while it was removed. */
+async function digestAt(registries: Registries, image: Repository, tag: string): Promise<string | null> {
+  const digest = (await registries.resolve(image, tag))?.digest ?? null;
+  return digest === null || isTombstone(digest, tag) ? null : digest;
 }
 
 async function manifestOf(registries: Registries, image: Repository, digest: string) {
@@ -192,7 +201,8 @@ async function takeBack(
   for (const change of journal.changes.toReversed()) {
     try {
       const now = (await back.resolve(change, change.tag))?.digest ?? null;
-      if (now === change.before || now !== change.after) continue;
+      const isOwn = now === change.after || (now !== null && isTombstone(now, change.tag));
+      if (now === change.before || !isOwn) continue;
       if (change.before === null) {
         if ((await back.removeTag(change, change.tag)) === 'unsupported') {
           left.push(
@@ -256,7 +266,7 @@ export async function settlePromotions(
 async function stillOwn(changes: readonly TagChange[], access: PromotionAccess): Promise<TagChange[]> {
   const own: TagChange[] = [];
   for (const change of changes) {
-    const now = (await access.registries.resolve(change, change.tag))?.digest ?? null;
+    const now = await digestAt(access.registries, change, change.tag);
     if (now === change.before || now === change.after) own.push(change);
     else access.log.warning(`${shown(change)} was moved by somebody else since, and stays.`);
   }
