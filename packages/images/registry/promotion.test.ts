@@ -222,6 +222,17 @@ describe('a promotion that fails', () => {
     expect(state()['backend']).not.toHaveProperty(['1.4.2']);
   });
 
+  it('has done nothing where it may not write', async () => {
+    const { candidates, state } = await shop();
+    const before = state();
+    const forbidden: Fetch = async (url, init) =>
+      isWrite(init) ? Response.json({ errors: [{ code: 'DENIED' }] }, { status: 403 }) : fetch(url, init);
+    await expect(promote(candidates(), accessWith(forbidden))).rejects.toMatchObject({
+      reasonCode: 'permission_denied',
+    });
+    expect(state()).toEqual(before);
+  });
+
   it('goes without a journal where the registry takes none', async () => {
     const { candidates, state, promoted } = await shop();
     const { end } = await promote(candidates(), accessWith(refusing(new RegExp(`${journalTag}$`))));

@@ -3,8 +3,10 @@ import { missing, type Registries, type Repository, tombstoneOf } from './client
 import { type ImageFacts, inspectImage } from './inspect.ts';
 import { sha256Of } from './manifest.ts';
 import {
+  idOf,
   type PromotionJournal,
   readJournals,
+  repositoriesOf,
   type TagChange,
   writeJournal,
   writeJournalIfTaken,
@@ -120,10 +122,14 @@ async function finish(
   todo: { changes: readonly TagChange[]; images: readonly ImageFacts[] },
 ): Promise<PromotionEnd> {
   const { registries, log } = access;
-  // Until it is known that there is none: a part of it may have been written.
   let noted = true;
   try {
     noted = await writeJournalIfTaken(registries, journal, log);
+  } catch (thrown) {
+    if (await isUnnoted(journal, access)) throw thrown;
+    return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, true) };
+  }
+  try {
     for (const change of todo.changes) {
       await write(registries, change);
       log.info(`${shown(change)} is ${change.after}.`);
@@ -141,6 +147,16 @@ async function finish(
   } catch (thrown) {
     log.warning(`The promotion failed, and is taken back: ${messageOf(thrown)}`);
     return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, noted) };
+  }
+}
+
+/** Whether no repository has the note, after it could not be written to all: then nothing was done. */
+async function isUnnoted(journal: PromotionJournal, { back }: PromotionAccess): Promise<boolean> {
+  try {
+    const open = await readJournals(back, repositoriesOf(journal.changes));
+    return !open.some((other) => idOf(other) === idOf(journal));
+  } catch {
+    return false;
   }
 }
 

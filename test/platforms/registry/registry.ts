@@ -40,7 +40,8 @@ export async function startRealRegistry(auth: 'basic' | 'token'): Promise<RealRe
     version: 0.1,
     log: { level: 'error', accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
-    http: { addr: registry, secret: randomBytes(12).toString('hex') },
+    // Clients may reach it by another address: that of a proxy.
+    http: { addr: registry, relativeurls: true, secret: randomBytes(12).toString('hex') },
     auth: tokens?.configuration ?? { htpasswd: { realm: 'test', path: file } },
   };
   await writeFile(join(folder, 'config.yml'), JSON.stringify(configuration));
