@@ -127,7 +127,9 @@ export function createBuildProgress(images: readonly string[]): BuildProgress {
     line(written) {
       const event = written.startsWith('{') ? parsed(written) : undefined;
       if (event === undefined) {
-        if (written.trim() !== '') others.push(written.trimEnd());
+        // A piece of a line that was too long to be read in one.
+        const isPiece = written.startsWith('{') || written.length > 4_000;
+        if (written.trim() !== '' && !isPiece) others.push(written.trimEnd());
         if (others.length > keptSaid) others.shift();
         return false;
       }

@@ -6,6 +6,8 @@
 export const sectionDescriptions: Record<string, string> = {
   analysis: 'The limits that a new version is judged by, and where the figures come from.',
   'analysis.prometheus': 'Metrics `prometheus`: the server that is asked, and how.',
+  build: 'Which images are built, how, and how they are tagged.',
+  'build.lint': 'How many findings the Dockerfiles may have before anything is built.',
   canary: 'How a canary is given more and more of the traffic.',
   checks: 'The checks that a commit has to pass before anything is touched.',
   database: 'The database and how its migrations are checked and applied.',

@@ -1,4 +1,13 @@
-import { inherited, type Instruction, type Stage, stagesOf } from '@deploy-actions/dockerfile';
+import {
+  fillIn,
+  globalArguments,
+  inherited,
+  type Instruction,
+  type Stage,
+  stageNamed,
+  stagesFor,
+  stagesOf,
+} from '@deploy-actions/dockerfile';
 import type { Hit } from './rules.ts';
 import { isRoot, untagged } from './shared.ts';
 
@@ -101,10 +110,57 @@ const add = each(({ name, argument }) =>
   name === 'ADD' ? { rule: 'add-instead-of-copy', message: `ADD ${argument.slice(0, 80)}` } : undefined,
 );
 
-/** What a Dockerfile makes of an image. `instructions` are of `readDockerfile`. */
-export function checkDockerfile(instructions: readonly Instruction[]): Hit[] {
+/** What is known of a Dockerfile where it is built from. */
+export interface DockerfileBuild {
+  /** Arguments of the build, by which a base may be named. */
+  args: Readonly<Record<string, string>>;
+  /** The stage that is built; undefined for the last. */
+  target: string | undefined;
+}
+
+/** Bases that are whatever a tag points at on the day of the build. */
+function unpinned(
+  instructions: readonly Instruction[],
+  stages: readonly Stage[],
+  { args, target }: DockerfileBuild,
+): Hit[] {
+  const values = globalArguments(instructions, args);
+  return (stagesFor(stages, target) ?? []).flatMap((stage): Hit[] => {
+    const base = fillIn(stage.base, values) ?? stage.base;
+    const isStage = stageNamed(stages.slice(0, stages.indexOf(stage)), base) !== undefined;
+    if (isStage || base === 'scratch' || /@sha256:[0-9a-f]{64}$/.test(base)) return [];
+    const message = `the base ${base} is not pinned by a digest`;
+    return [{ rule: 'unpinned-base', subject: `stage ${stage.name}`, line: stage.from.line, message }];
+  });
+}
+
+/** Package lists that stay in the image: what another instruction removes is in its layer all the same. */
+function keptLists(stages: readonly Stage[], last: Stage): Hit[] {
+  return inherited(stages, last).flatMap((instruction): Hit[] => {
+    const { name, argument, documents, line } = instruction;
+    const script = `${argument}\n${documents}`;
+    const kept =
+      name === 'RUN' &&
+      /\bapt(?:-get)?\s+(?:-\S+\s+)*update\b/.test(script) &&
+      !/\brm\s+-\w*r\w*\s[^;&|]*\/var\/lib\/apt\/lists/.test(script) &&
+      !/--mount=\S*(?:target|dst|destination)=\/var\/lib\/apt/.test(script);
+    const message = 'the package lists of apt stay in the layer';
+    return kept ? [{ rule: 'kept-package-lists', subject: `stage ${last.name}`, line, message }] : [];
+  });
+}
+
+/**
+ * What a Dockerfile makes of an image. `instructions` are of `readDockerfile`. Where it is built from, `build` is given: then bases and
+ * package lists are looked at, too.
+ */
+export function checkDockerfile(instructions: readonly Instruction[], build?: DockerfileBuild): Hit[] {
   const stages = stagesOf(instructions);
-  const last = stages.at(-1);
+  const last = build?.target === undefined ? stages.at(-1) : stageNamed(stages, build.target);
   if (last === undefined) return [];
-  return [rootUser, healthCheck, latest, secrets, updateAlone, add].flatMap((rule) => rule(stages, last));
+  const hits = [rootUser, healthCheck, latest, secrets, updateAlone, add].flatMap((rule) =>
+    rule(stages, last),
+  );
+  return build === undefined
+    ? hits
+    : [...hits, ...unpinned(instructions, stages, build), ...keptLists(stages, last)];
 }
