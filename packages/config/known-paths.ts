@@ -136,6 +136,7 @@ export const knownPaths: readonly string[] = [
   'registry.insecure',
   'registry.name',
   'registry.oidc-audience',
+  'registry.oidc-exchange-as',
   'registry.oidc-exchange-fields',
   'registry.oidc-exchange-url',
   'registry.username',
