@@ -122,8 +122,8 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
 
     async claim(fence) {
       for (;;) {
-        const found = await colours();
-        await refuseOtherServices(found);
+        const [found, services] = await Promise.all([colours(), client.list(resources.services)]);
+        refuseOtherServices(found, services.items);
         const { service, label, serving } = found;
         if (fenceOf(service) > fence.token) throw deposed(service, `Service ${name}`, fence);
         if (fenceOf(service) === fence.token) return;
@@ -166,7 +166,8 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
 
     verify,
 
-    async drain(_slot, deadline, signal) {
+    async drain(_slot, deadline, signal, stays = false) {
+      if (stays) return { complete: true, inFlight: null, elapsed: 0 };
       // Nodes follow within milliseconds; how many connections stay where they were, nobody knows.
       const margin = Math.min(options.margin ?? 2_000, deadline.remaining());
       await sleep(margin, signal, `giving the nodes time to follow Service ${name}`);
@@ -190,8 +191,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
   }
 
   /** Another Service on the same pods would stay behind, and half of the clients with it. */
-  async function refuseOtherServices(found: Colours): Promise<void> {
-    const services = (await client.list(resources.services)).items;
+  function refuseOtherServices(found: Colours, services: Service[]): void {
     const behind = otherServicesOn(found, services).filter(({ spec }) => {
       // One that each colour has its own of is meant to stay.
       const others = [...found.deployments.keys()].filter((slot) => slot !== found.serving);

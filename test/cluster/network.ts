@@ -8,7 +8,9 @@ import { inState, interfaces, networkName, nodeAddress, stateFolder, sysctlsFile
 
 /**
  * Load from one address uses its ports again soon, and what connection tracking remembers of a port then sends a new connection
- * to a pod that is gone. So it forgets within 2 s, and clients get twice the usual number of ports, none that servers listen on.
+ * to a pod that is gone. So it forgets within 2 s, and clients get more than the usual number of ports: all those above NodePorts, which
+ * is above what servers listen on, too. No hole is in the range: a server that lets the kernel choose its port would most often get the
+ * first one behind the hole, and so the port that another has just left, or one that fetch refuses («bad port», 2049 or 6000).
  */
 const sysctls: Record<string, string> = {
   'net.ipv4.ip_forward': '1',
@@ -20,8 +22,7 @@ const sysctls: Record<string, string> = {
   'net.netfilter.nf_conntrack_tcp_timeout_last_ack': '1',
   'net.netfilter.nf_conntrack_tcp_timeout_close_wait': '1',
   'net.netfilter.nf_conntrack_tcp_timeout_fin_wait': '2',
-  'net.ipv4.ip_local_reserved_ports': '8000-8099,10000-32767',
-  'net.ipv4.ip_local_port_range': '2000 65000',
+  'net.ipv4.ip_local_port_range': '32768 65535',
 };
 
 const fileOf = (name: string): string => join('/proc/sys', ...name.split('.'));

@@ -5,13 +5,14 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  Agent as HttpAgent,
   type ClientRequest,
   createServer,
   type IncomingMessage,
   request as httpRequest,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
+import { Agent as HttpsAgent, createServer as createTlsServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -24,6 +25,8 @@ export type Fault =
   | { kind: 'cut' }
   /** Forwards, waits for the whole answer, then cuts: the write took effect and the client cannot know. */
   | { kind: 'forward-then-cut' }
+  /** Forwards, sends the head of the answer and half of its body, then cuts. */
+  | { kind: 'cut-within' }
   /** As `forward-then-cut`, but the client hears nothing for so many milliseconds first: it gives up by its own time-out. */
   | { kind: 'forward-then-hang'; ms: number }
   | { kind: 'delay'; ms: number; next?: Fault }
@@ -85,6 +88,9 @@ export interface FaultProxy {
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const calls: Call[] = [];
   const base = typeof options.target === 'string' ? new URL(options.target) : undefined;
+  // A fault touches the client's connection. Those to the target are kept: a handshake for each request costs more than most requests.
+  const agent =
+    base?.protocol === 'https:' ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
   let choose = planner(options.plan ?? []);
 
   function receive(request: IncomingMessage): { call: Call; fault: Fault } {
@@ -105,6 +111,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       await carryOut(fault, call, {
         pass: async () => relay(await forward(call, body), call, response),
         passUnseen: async () => void (await buffer(await forward(call, body))),
+        passHalf: async () => passHalf(await forward(call, body), response),
         answer: (status, headers, text) => response.writeHead(status, headers).end(text),
         cut: () => response.destroy(),
       });
@@ -117,7 +124,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   async function forward(call: Call, body: Buffer): Promise<IncomingMessage> {
     const { connection: _connection, 'transfer-encoding': _encoding, ...headers } = call.headers;
     if (body.length > 0) headers['content-length'] = String(body.length);
-    const upstream = send(call, headers);
+    const upstream = send(call, headers, agent);
     upstream.end(body);
     const [response] = (await once(upstream, 'response')) as [IncomingMessage];
     upstream.on('error', () => {}); // from here on the response tells
@@ -125,7 +132,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     return response;
   }
 
-  function send(call: Call, headers: IncomingMessage['headers']): ClientRequest {
+  function send(
+    call: Call,
+    headers: IncomingMessage['headers'],
+    through: HttpAgent | HttpsAgent | false,
+  ): ClientRequest {
     const begin = base?.protocol === 'https:' ? httpsRequest : httpRequest;
     const place =
       base === undefined
@@ -136,7 +147,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       method: call.method,
       path: (base?.pathname.replace(/\/$/, '') ?? '') + call.path,
       headers: { ...headers, ...(base === undefined ? {} : { host: base.host }) },
-      agent: false, // one connection a request, so that a fault touches this request alone
+      agent: through,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
     });
   }
@@ -147,7 +158,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     open.add(client);
     client.once('close', () => open.delete(client)).on('error', () => client.destroy());
     async function askTarget(): Promise<Upgraded> {
-      const upstream = send(call, call.headers);
+      const upstream = send(call, call.headers, false);
       upstream.end();
       const answered = await answerOf(upstream);
       call.upstream = answered.message.statusCode ?? 0;
@@ -168,6 +179,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       await carryOut(fault, call, {
         pass,
         passUnseen: async () => void (await askTarget()).socket.destroy(),
+        passHalf: async () => void (await askTarget()).socket.destroy(),
         answer: (status, headers, text) => {
           const lines = Object.entries({ ...headers, connection: 'close' });
           const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
@@ -202,6 +214,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        agent.destroy();
         open.forEach((client) => client.destroy()); // no longer the server's since their upgrade
       }),
   };
@@ -212,6 +225,8 @@ interface Exchange {
   pass(): Promise<void>;
   /** Waits for the target's answer, and keeps it from the client. */
   passUnseen(): Promise<void>;
+  /** Sends the client half of the target's answer. */
+  passHalf(): Promise<void>;
   answer(status: number, headers: Readonly<Record<string, string>>, text: string): void;
   cut(): void;
 }
@@ -233,6 +248,9 @@ async function carryOut(fault: Fault, call: Call, exchange: Exchange): Promise<v
       break;
     case 'forward-then-cut':
       await exchange.passUnseen();
+      break;
+    case 'cut-within':
+      await exchange.passHalf();
       break;
     case 'forward-then-hang':
       await exchange.passUnseen();
@@ -305,6 +323,15 @@ function relay(upstream: IncomingMessage, call: Call, response: ServerResponse):
   upstream.pipe(response);
   upstream.on('error', () => cut(call, response));
   response.on('close', () => upstream.destroy());
+}
+
+/** With the length of the whole in its head, so that the client knows that it has half. */
+async function passHalf(upstream: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await buffer(upstream);
+  const { connection: _connection, 'transfer-encoding': _encoding, ...headers } = upstream.headers;
+  response.writeHead(upstream.statusCode ?? 0, { ...headers, 'content-length': body.length });
+  const half = body.subarray(0, Math.floor(body.length / 2));
+  await new Promise<void>((resolve) => response.write(half, () => resolve()));
 }
 
 function cut(call: Call, connection: { destroy(): unknown }): void {

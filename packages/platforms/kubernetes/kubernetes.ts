@@ -53,6 +53,11 @@ export interface KubernetesOptions {
   log: Log;
 }
 
+interface Belongings {
+  replicaSets: ReplicaSet[];
+  pods: Pod[];
+}
+
 /** How often a write is tried again when the object's status moved under it. */
 const conflictsAllowed = 12;
 /** Milliseconds between two looks where no watch says anything. */
@@ -81,6 +86,8 @@ const ownRights: readonly Right[] = [
  */
 export function createKubernetes(options: KubernetesOptions): Platform<KubernetesRelease> {
   const { client, service, log } = options;
+  /** What the pods of all slots were found by at the last look. */
+  let lastLabels: string | undefined;
 
   async function colours(): Promise<Colours> {
     const [found, { items }] = await Promise.all([
@@ -110,8 +117,12 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
   }
 
   /** Everything that the Service could send to, by one question each. */
-  async function belongings(found: Colours): Promise<{ replicaSets: ReplicaSet[]; pods: Pod[] }> {
-    const query = { labelSelector: selectorQuery(found.base) };
+  function belongings(found: Colours): Promise<Belongings> {
+    return belongingsOf(selectorQuery(found.base));
+  }
+
+  async function belongingsOf(labelSelector: string): Promise<Belongings> {
+    const query = { labelSelector };
     const [replicaSets, pods] = await Promise.all([
       client.list(resources.replicaSets, query),
       client.list(resources.pods, query),
@@ -176,8 +187,15 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     revisionOf,
 
     async observe() {
+      // The labels that all slots share stay what they are, but for a hand that changes them.
+      const guess = lastLabels;
+      const guessed = guess === undefined ? undefined : belongingsOf(guess);
+      guessed?.catch(() => {}); // told below, where it is waited for
       const found = await colours();
-      const { replicaSets, pods } = await belongings(found);
+      lastLabels = selectorQuery(found.base);
+      const { replicaSets, pods } = await (lastLabels === guess && guessed !== undefined
+        ? guessed
+        : belongings(found));
       return [...found.deployments].map(([name, deployment]): Slot<KubernetesRelease> => {
         const { wanted, ready, instances } = judged(found, { deployment, replicaSets, pods });
         const release = wanted === 0 ? null : releaseIn(deployment, options.scope);
@@ -188,8 +206,10 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
 
     async check(slot, release) {
       checkRelease(release);
+      const rights = client.requireRights([...ownRights, ...(options.rights ?? [])]);
+      rights.catch(() => {}); // told below, after what is wrong with the release itself
       substitutionsIn(deploymentOf(await colours(), slot), release);
-      await client.requireRights([...ownRights, ...(options.rights ?? [])]);
+      await rights;
     },
 
     async deploy(slot, release, fence) {
