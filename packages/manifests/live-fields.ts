@@ -4,6 +4,7 @@ import {
   fenceAnnotation,
   fieldManager,
   findColours,
+  isApplied,
   type KubernetesObject,
   type ManagedFields,
   type Service,
@@ -41,18 +42,8 @@ export function managersOf({ metadata }: KubernetesObject, path: Path): ManagedF
   });
 }
 
-/** Whether it is what this action applies; what the suite writes in a release is of the same manager, and another operation. */
-export function isApplied({ manager, operation, subresource }: ManagedFields): boolean {
-  return manager === fieldManager && operation === 'Apply' && (subresource ?? '') === '';
-}
-
 const isRelease = ({ manager, operation }: ManagedFields) =>
   manager === fieldManager && operation === 'Update';
-
-/** Whether this action has applied the object before: then it is its own. */
-export function isOurs({ metadata }: KubernetesObject): boolean {
-  return (metadata.managedFields ?? []).some(isApplied);
-}
 
 /**
  * The object with the fields as they are that belong to what runs: the colour that a Service sends to once this suite has

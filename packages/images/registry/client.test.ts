@@ -156,16 +156,19 @@ describe('writing', () => {
   });
 
   it('takes a tag away, or says that the registry does not let it', async () => {
-    for (const [deletesTags, outcome] of [
-      [true, 'removed'],
-      [false, 'unsupported'],
+    for (const [deletes, outcome] of [
+      ['tags', 'removed'],
+      ['manifests', 'removed'],
+      ['nothing', 'unsupported'],
     ] as const) {
-      const registry = await double({ deletesTags });
+      const registry = await double({ deletes });
       const digest = registry.addImage(path, 'v1', both, 'one');
       const image = { registry: registry.registry, path };
       expect(await client().removeTag(image, 'v1')).toBe(outcome);
       expect(await client().removeTag(image, 'v2')).toBe('absent');
       expect(await client().resolve(image, digest)).toBeDefined();
+      expect((await client().resolve(image, 'v1'))?.digest).toBe(outcome === 'removed' ? undefined : digest);
+      expect(registry.violations).toEqual([]);
     }
   });
 });
