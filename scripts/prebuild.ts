@@ -1,6 +1,7 @@
 // Builds what takes minutes and is needed late, at low priority: for CI on a new machine. What is there already is left alone. The tests
 // that need it wait for it, or make it themselves where this was ended.
 import { kubernetesBinaries, testServer } from '../test/cluster/binaries.ts';
+import { prebuildEngine } from '../test/platforms/engine/engine.ts';
 import { trivyPrograms } from '../test/platforms/trivy/trivy.ts';
 import { setupPython } from './setup-python.ts';
 
@@ -10,3 +11,4 @@ await setupPython({ log: say });
 await kubernetesBinaries(say);
 await testServer(say);
 await trivyPrograms(say);
+await prebuildEngine(say);

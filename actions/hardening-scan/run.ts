@@ -1,11 +1,11 @@
 import { type Context, type InputValues, type Outcome } from '@deploy-actions/action-kit';
-import { compare, identify } from '@deploy-actions/findings';
+import { compare, identify, parseLimits } from '@deploy-actions/findings';
 import {
   checkBaseline,
   concludeScan,
-  hardeningTargets,
   orNoVerdict,
   readIgnores,
+  repositoryFiles,
   scanHardening,
   targetCells,
 } from '@deploy-actions/scanners';
@@ -35,13 +35,14 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
   const { findings, verdict, outputs, ...outcome } = await concludeScan(inputs, context, {
     purpose: 'hardening-scan',
     title: 'Hardening scan',
-    class: 'misconfiguration',
+    limits: { misconfiguration: parseLimits(inputs.limits, 'limits') },
     found:
       inputs.baseline === undefined
         ? found
         : compare(found, await knownBefore(inputs.baseline, inputs.paths)),
     ignores,
-    targets: hardeningTargets(hardening),
+    targets: [],
+    files: repositoryFiles(inputs.paths),
     done: `${scanned.length === 1 ? '1 file' : `${scanned.length} files`} scanned${passed.length === 0 ? '' : `, ${passed.length} not`}`,
     remedy: 'Take back what is not needed; for what is, write an ignore entry with a last day and a reason.',
     summarize: (kept) => {

@@ -2,7 +2,7 @@ import type { Context, Outcome } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
 import { releaseFactsOf } from '@deploy-actions/ledger';
 import { kubernetesRevision, type PodRevision } from '@deploy-actions/platforms';
-import { type HistoryEntry, isSettled, peekJournal, readHistory } from '@deploy-actions/release-engine';
+import { type HistoryEntry, peekJournal, readHistory } from '@deploy-actions/release-engine';
 import {
   type deliveryOutputs,
   loadRolling,
@@ -11,7 +11,7 @@ import {
   type RollingRequest,
   type RollingRequestInputs,
 } from '@deploy-actions/targets';
-import { rollbackTarget, servedBefore } from './target.ts';
+import { cutOff, rollbackTarget, servedBefore } from './target.ts';
 
 type Inputs = OpenWorkloadInputs & RollingRequestInputs & { version: string };
 
@@ -115,18 +115,11 @@ export async function rollBackWorkload(
   ]);
   // An environment may have several workloads.
   const history = all.filter(({ slot }) => slot === workload);
-  // A release under way is what one wants to get away from: what was there before it is the previous one.
-  const origin =
-    journal !== null && !isSettled(journal) && journal.to.slot === workload && inputs.version === 'previous'
-      ? journal.from
-      : null;
+  const origin = inputs.version === 'previous' && journal?.to.slot === workload ? cutOff(journal, all) : null;
   const { release, template } =
     origin === null
       ? chooseRevision(history, revisions, inputs.version)
-      : {
-          release: origin.release,
-          template: revisions.find(({ name }) => name === origin.release.template) ?? null,
-        };
+      : { release: origin, template: revisions.find(({ name }) => name === origin.template) ?? null };
   context.log.info(
     `Going back to ${release.version}${template === null ? ', by its images' : ` (revision ${template.number})`}.`,
   );

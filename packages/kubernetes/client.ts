@@ -14,8 +14,17 @@ const requestTimeout = 15_000;
 /** Milliseconds between tries of what may be repeated, where the server names no time. */
 const pauses = [100, 300, 1_000, 2_000, 4_000];
 
+/** The same while the server has never answered: nothing is under way yet, and what is wrong is rather the address. */
+const firstPauses = [100, 300, 1_000, 1_500, 2_000];
+
+/** Milliseconds after which a server that has never answered is not tried again. */
+const firstPatience = 5_000;
+
 /** The longest that the server may ask to wait. */
 const longestWait = 30_000;
+
+/** Milliseconds of waiting for the server from which on it is said. */
+const worthSaying = 1_000;
 
 export interface ListQuery {
   labelSelector?: string | undefined;
@@ -140,15 +149,30 @@ export interface ClientOptions {
   log: Log;
   /** Milliseconds between tries; for tests. */
   pauses?: readonly number[];
-  /** Connections that are another client's to close. */
-  transport?: Transport;
+  /** What is another client's: to close, and to know. */
+  shared?: Shared;
+}
+
+/** Connections, and what is known of the server at their other end. */
+interface Shared {
+  transport: Transport;
+  contact: {
+    /** Whether it ever answered. */
+    heard: boolean;
+    /** It did not, and was given up. */
+    gaveUp: boolean;
+  };
 }
 
 const never = new AbortController().signal;
 
 export function createClient(options: ClientOptions): KubernetesClient {
   const { connection, namespace, log } = options;
-  const transport: Transport = options.transport ?? createTransport(connection);
+  const shared: Shared = options.shared ?? {
+    transport: createTransport(connection),
+    contact: { heard: false, gaveUp: false },
+  };
+  const { transport, contact } = shared;
   /** Server time minus the monotonic clock. */
   let clock: number | undefined;
 
@@ -188,6 +212,12 @@ export function createClient(options: ClientOptions): KubernetesClient {
     };
   }
 
+  /** What came as an answer, whatever it says, came from somebody. */
+  function noteAnswer(headers: Record<string, unknown>): void {
+    contact.heard = true;
+    noteTime(headers);
+  }
+
   /** One try. Throws ApiError for all that is not 2xx. */
   async function once(
     asked: Asked,
@@ -204,7 +234,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
         if (cause instanceof DeployError) throw cause;
         throw noAnswer(connection, asked, cause);
       }
-      noteTime(answer.headers);
+      noteAnswer(answer.headers);
       if (answer.status >= 200 && answer.status < 300) return answer;
       if (answer.status === 401 && !renewed) {
         // A token that was cached may have ended; an exec plugin gives a new one.
@@ -216,19 +246,38 @@ export function createClient(options: ClientOptions): KubernetesClient {
     }
   }
 
-  /** Whether and how long to wait before the next try; undefined: this error is the last word. */
-  function pauseAfter(thrown: unknown, attempt: number): number | undefined {
-    const pause = (options.pauses ?? pauses)[attempt];
-    if (!(thrown instanceof ApiError) || pause === undefined || isLasting(thrown)) return undefined;
-    const transient = thrown.reasonCode === 'unreachable';
-    if (!transient) return undefined;
+  /**
+   * Whether and how long to wait before the next try; undefined: this error is the last word. `began` is when the first one did
+   * (`performance.now()`).
+   */
+  function pauseAfter(thrown: unknown, attempt: number, began: number): number | undefined {
+    if (!(thrown instanceof ApiError) || isLasting(thrown) || thrown.reasonCode !== 'unreachable') {
+      return undefined;
+    }
+    const isFirst = !contact.heard;
+    const pause = (options.pauses ?? (isFirst ? firstPauses : pauses))[attempt];
+    const isOver = isFirst && (contact.gaveUp || performance.now() - began > firstPatience);
+    if (pause === undefined || isOver) {
+      // Whoever asks next, such as for what serves now, is not to wait as long once more.
+      contact.gaveUp = isFirst;
+      return undefined;
+    }
     // Jitter keeps many runs from coming back at once.
     return Math.min(longestWait, thrown.retryAfter ?? pause * (0.75 + Math.random() / 2));
   }
 
-  async function waitBefore(thrown: unknown, pause: number, signal: AbortSignal): Promise<void> {
+  async function waitBefore(
+    thrown: unknown,
+    pause: number,
+    began: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const elapsed = performance.now() - began;
+    const what = `waiting for ${connection.server}`;
     log.debug(`Asking again in ${Math.round(pause)} ms: ${messageOf(thrown)}`);
-    await sleep(pause, signal, `waiting for ${connection.server}`);
+    // A moment's trouble is nobody's concern.
+    if (elapsed + pause >= worthSaying) log.progress({ what, elapsed, detail: messageOf(thrown) });
+    await sleep(pause, signal, what);
   }
 
   /** A read, or what may be done again: repeated whenever that can help. */
@@ -237,13 +286,14 @@ export function createClient(options: ClientOptions): KubernetesClient {
     call: { method: string; path: string; body?: string; contentType?: string; timeout?: number },
     signal: AbortSignal,
   ): Promise<Answer> {
+    const began = performance.now();
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await once(asked, call, signal);
       } catch (thrown) {
-        const pause = pauseAfter(thrown, attempt);
+        const pause = pauseAfter(thrown, attempt, began);
         if (pause === undefined) throw thrown;
-        await waitBefore(thrown, pause, signal);
+        await waitBefore(thrown, pause, began, signal);
       }
     }
   }
@@ -259,6 +309,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
     call: { method: string; path: string; body: string; contentType: string },
     rules: { isMade(current: T): boolean; isUntouched(current: T | undefined): boolean },
   ): Promise<T> {
+    const began = performance.now();
     let unclear: unknown;
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -266,10 +317,10 @@ export function createClient(options: ClientOptions): KubernetesClient {
       } catch (thrown) {
         const conflict = statusOf(thrown) === 409;
         if (!conflict || unclear === undefined) {
-          const pause = pauseAfter(thrown, attempt);
+          const pause = pauseAfter(thrown, attempt, began);
           if (pause === undefined) throw thrown;
           if (thrown instanceof ApiError && thrown.unclear) unclear = thrown;
-          await waitBefore(thrown, pause, never);
+          await waitBefore(thrown, pause, began, never);
           if (unclear === undefined) continue;
         }
         // Either its answer was lost, or somebody else was faster.
@@ -332,6 +383,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
     signal: AbortSignal,
   ): AsyncGenerator<T[]> {
     const asked = askedFor('watch', resource);
+    let began = performance.now();
     for (let failures = 0; !signal.aborted;) {
       const listed = await list(resource, query, signal);
       const known = new Map(listed.items.map((item) => [item.metadata.name, item]));
@@ -360,10 +412,11 @@ export function createClient(options: ClientOptions): KubernetesClient {
             isCurrent = false;
             continue;
           }
-          const pause = pauseAfter(thrown, failures);
+          if (failures === 0) began = performance.now();
+          const pause = pauseAfter(thrown, failures, began);
           if (pause === undefined) throw thrown;
           failures += 1;
-          await waitBefore(thrown, pause, signal);
+          await waitBefore(thrown, pause, began, signal);
         }
       }
     }
@@ -383,7 +436,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
         .catch((cause: unknown) => {
           throw cause instanceof DeployError ? cause : noAnswer(connection, asked, cause);
         });
-      noteTime(answer.headers);
+      noteAnswer(answer.headers);
       if (answer.status !== 200) {
         const body = await textOf(answer.body, requestTimeout);
         throw refusal(connection, asked, { ...answer, body }, now() ?? Date.now());
@@ -530,7 +583,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
       return ['v1', ...versions];
     },
 
-    within: (other) => createClient({ ...options, namespace: other, transport }),
+    within: (other) => createClient({ ...options, namespace: other, shared }),
 
     async remove(resource, name, { uid } = {}) {
       const asked = askedFor('delete', resource, name);
@@ -559,6 +612,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
         deleteOptions: uid === undefined ? {} : { preconditions: { uid } },
       });
       const path = pathOf(resources.pods, name, 'eviction');
+      const began = performance.now();
       for (let attempt = 0; ; attempt += 1) {
         try {
           await once(asked, { method: 'POST', path, body, contentType: 'application/json' }, never);
@@ -569,9 +623,9 @@ export function createClient(options: ClientOptions): KubernetesClient {
           if (status === 429 && /disruption budget/i.test(messageOf(thrown))) {
             return { state: 'blocked', why: messageOf(thrown) };
           }
-          const pause = pauseAfter(thrown, attempt);
+          const pause = pauseAfter(thrown, attempt, began);
           if (pause === undefined) throw thrown;
-          await waitBefore(thrown, pause, never);
+          await waitBefore(thrown, pause, began, never);
           // Asked again, what took effect is a pod that is leaving, or not there.
           const current = await find(resources.pods, name, never);
           const isThere = current?.metadata.uid === uid && current?.metadata.deletionTimestamp === undefined;
@@ -623,7 +677,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
         if (signal.aborted) throw cancelled(`asking ${pod}`);
         throw cause instanceof DeployError ? cause : noAnswer(connection, asked, cause);
       }
-      noteTime(answer.headers);
+      noteAnswer(answer.headers);
       // The pod's own 401, 403 and 404 are its answers; the API server's come as a Status.
       const isOwn = /"kind":\s*"Status"/.test(answer.body.slice(0, 2_000));
       if ((answer.status === 401 || answer.status === 403) && isOwn) {
@@ -668,7 +722,7 @@ export function createClient(options: ClientOptions): KubernetesClient {
     },
 
     close() {
-      if (options.transport === undefined) transport.close();
+      if (options.shared === undefined) transport.close();
     },
   };
 }

@@ -279,6 +279,7 @@ const neverSent = new Set([
   'EAI_AGAIN',
   'ENETUNREACH',
   'EHOSTUNREACH',
+  'ENOTCONN',
   ...tlsProblems,
 ]);
 

@@ -36,11 +36,22 @@ export interface Transport {
   close(): void;
 }
 
+/**
+ * Milliseconds until a connection has to be there, TLS and all. Who drops packets instead of refusing them, as firewalls do, is
+ * known by nothing else; an answer may take longer.
+ */
+const connectTimeout = 5_000;
+
 /** An answer of this size is nothing that is asked for here. */
 const largestAnswer = 32 * 1024 * 1024;
 
 class TimedOut extends Error {
   readonly code = 'ETIMEDOUT';
+}
+
+/** Nothing of a request was sent. */
+class NotConnected extends Error {
+  readonly code = 'ENOTCONN';
 }
 
 /** Requests to the API server over connections that are kept open. One try each: what to repeat is the caller's to know. */
@@ -94,9 +105,24 @@ export function createTransport(connection: Connection): Transport {
         () => outgoing.destroy(new TimedOut(`no answer within ${call.timeout} ms`)),
         call.timeout,
       );
-      outgoing.once('response', () => clearTimeout(timer));
-      outgoing.once('error', (error) => {
+      let connecting: NodeJS.Timeout | undefined;
+      const connected = () => clearTimeout(connecting);
+      const clear = () => {
         clearTimeout(timer);
+        connected();
+      };
+      outgoing.once('socket', (socket) => {
+        // One that was kept is there already, and so is one through a proxy.
+        if (!socket.connecting) return;
+        connecting = setTimeout(
+          () => outgoing.destroy(new NotConnected(`no connection within ${connectTimeout} ms`)),
+          connectTimeout,
+        );
+        socket.once(isSecure ? 'secureConnect' : 'connect', connected);
+      });
+      outgoing.once('response', clear);
+      outgoing.once('error', (error) => {
+        clear();
         reject(error);
       });
       outgoing.end(call.body);

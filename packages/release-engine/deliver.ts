@@ -14,11 +14,13 @@ import {
 import { type HistoryEntry, recordInHistory } from './history.ts';
 import {
   type Facts,
+  isInPlace,
   isSettled,
   type Journal,
   type JournalWriter,
   openJournal,
   type Reason,
+  requireOwn,
   type RunIdentity,
   type Strategy,
   type Verdict,
@@ -406,7 +408,9 @@ async function perform<R extends Release>(
       return 'held';
     }
     case 'drain': {
-      const drained = await options.router.drain(effect.slot, deadlineIn(options.drainTimeout), signal);
+      const stays = journal.phase === 'draining' && journal.keepPrevious;
+      const deadline = deadlineIn(options.drainTimeout);
+      const drained = await options.router.drain(effect.slot, deadline, signal, stays);
       driver.drained &&= drained.complete;
       const took = formatDuration(drained.elapsed);
       const count =
@@ -423,7 +427,7 @@ async function perform<R extends Release>(
       driver.event(
         'drained',
         drained.inFlight === null
-          ? `${effect.slot}: given ${took}; ${options.router.name} counts no requests`
+          ? `${effect.slot}: ${drained.elapsed < 1 ? 'goes on running' : `given ${took}`}; ${options.router.name} counts no requests`
           : `${effect.slot}: ${count} left after ${took}`,
       );
       return 'drained';
@@ -587,7 +591,7 @@ export function historyEntry<R extends Release>(
  * settles only.
  *
  * Throws `cancelled` and, when it cannot be taken back, `revert_failed`, both with the journal kept for the next run;
- * `lock_lost` when another run took over; `state_conflict` for a split that no release made; `router_unverified` when
+ * `lock_lost` when another run took over; `unfinished_release` while a workload is rolled out in place; `state_conflict` for a split that no release made; `router_unverified` when
  * the version serves already but the data plane says otherwise.
  */
 export async function deliver<R extends Release>(
@@ -603,6 +607,21 @@ export async function deliver<R extends Release>(
   }
 }
 
+/** Milliseconds in which a slot that was kept without being drained is still drained before another version is put there. */
+const youth = 10_000;
+
+/** What the last release spared itself because its old version was kept. */
+async function drainKept<R extends Release>(
+  journal: JournalWriter<R>,
+  slot: string,
+  { router, drainTimeout, signal }: DeliveryOptions<R>,
+): Promise<void> {
+  const last = journal.current();
+  const isKept = last?.phase === 'finished' && last.keepPrevious && last.from?.slot === slot;
+  if (!isKept || router.capabilities.drain || (await journal.age()) > youth) return;
+  await router.drain(slot, deadlineIn(drainTimeout), signal);
+}
+
 async function deliverWithin<R extends Release>(
   lease: Lease,
   wanted: Wanted<R> | null,
@@ -614,6 +633,7 @@ async function deliverWithin<R extends Release>(
   const { fence } = lease;
   const revisionOf = revisionsOf(platform);
   const journal = await openJournal<R>(store, fence);
+  requireOwn(journal.current(), 'this release', (one) => !isInPlace(one));
   // Not before the journal has been written: where that cannot be, nothing is touched. What is seen after it counts.
   let claimed: Promise<void> | undefined;
   const claim = () => (claimed ??= router.claim?.(fence) ?? Promise.resolve());
@@ -691,6 +711,7 @@ async function deliverWithin<R extends Release>(
     return finish(null, settled);
   }
   await platform.check?.(plan.to, wanted.release);
+  if (!plan.adopted) await drainKept(journal, plan.to, options);
   // Without an old version there is nothing to share traffic with.
   const weights = plan.from === null ? [100] : wanted.weights;
   await router.check?.(weights);

@@ -85,6 +85,39 @@ export function isSettled(journal: Journal): boolean {
   return journal.phase === 'finished' || journal.phase === 'reverted';
 }
 
+/**
+ * Whether it is of a workload whose pods are replaced where they are (`deployment/helpdesk`): there is no traffic between slots
+ * to move, and no slot of a platform has such a name.
+ */
+export function isInPlace({ to }: Journal): boolean {
+  return to.slot.includes('/');
+}
+
+/**
+ * An environment has one journal, whatever releases to it: only who began a release can bring it to its end. Throws
+ * `unfinished_release` for one that another action has to go on with; `what` is what would be released to.
+ */
+export function requireOwn(
+  journal: Journal | null,
+  what: string,
+  isOwn: (journal: Journal) => boolean,
+): void {
+  if (journal === null || isSettled(journal) || isOwn(journal)) return;
+  const { to, phase, strategy, run } = journal;
+  const action = isInPlace(journal)
+    ? `\`${strategy === 'rollback' ? 'rollback' : 'rolling-update'}\` with \`workload: ${to.slot}\``
+    : strategy === 'rollback'
+      ? '`rollback`'
+      : strategy === 'canary'
+        ? '`canary`'
+        : '`blue-green-switch`';
+  throw new DeployError(
+    'unfinished_release',
+    `The release of ${to.release.version} to ${to.slot} by run ${run.id}, which shares its state with ${what}, is in phase «${phase}».`,
+    { remedy: `Run ${action} again: it goes on from there. Then run this.` },
+  );
+}
+
 function asJournal<R extends Release>(value: unknown, location: string): Journal<R> {
   if (!isRecord(value) || typeof value['phase'] !== 'string' || !isRecord(value['to'])) {
     throw new DeployError('state_corrupt', `The journal in ${location} is not one of this suite.`, {
@@ -103,6 +136,8 @@ export async function peekJournal<R extends Release>(store: StateStore): Promise
 
 export interface JournalWriter<R extends Release> {
   current(): Journal<R> | null;
+  /** Milliseconds since it was written last, by the store's clock. */
+  age(): Promise<number>;
   /** Conditional on nobody else having written since it was opened or last written. */
   write(journal: Journal<R> | null): Promise<void>;
 }
@@ -132,5 +167,5 @@ export async function openJournal<R extends Release>(
     current = journal;
   };
   if (current !== null && !isSettled(current)) await write(current);
-  return { current: () => current, write };
+  return { current: () => current, age: () => store.age(journalKey, version), write };
 }

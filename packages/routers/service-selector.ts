@@ -177,8 +177,8 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
 
     async claim(fence) {
       for (;;) {
-        const found = await unit();
-        await refuseOtherServices(found);
+        const [found, services] = await Promise.all([unit(), client.list(resources.services)]);
+        refuseOtherServices(found, services.items);
         const newer = found.parts.find(({ service }) => fenceOf(service, lease) > fence.token);
         if (newer !== undefined) throw deposed(newer.service, `Service ${nameOf(newer)}`, fence);
         for (const { service } of found.parts) warnOfOtherLease(service);
@@ -241,7 +241,8 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
 
     verify,
 
-    async drain(_slot, deadline, signal) {
+    async drain(_slot, deadline, signal, stays = false) {
+      if (stays) return { complete: true, inFlight: null, elapsed: 0 };
       // Nodes follow within milliseconds; how many connections stay where they were, nobody knows.
       const margin = Math.min(options.margin ?? 2_000, deadline.remaining());
       await sleep(margin, signal, `giving the nodes time to follow ${all}`);
@@ -275,8 +276,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
   }
 
   /** Another Service on the same pods would stay behind, and half of the clients with it. */
-  async function refuseOtherServices({ parts }: Unit): Promise<void> {
-    const services = (await client.list(resources.services)).items;
+  function refuseOtherServices({ parts }: Unit, services: Service[]): void {
     for (const part of parts) {
       const behind = otherServicesOn(part, services).filter(({ metadata, spec }) => {
         if (names.includes(metadata.name)) return false;

@@ -3,6 +3,7 @@ export * from './dependencies/advisory.ts';
 export * from './dependencies/audit.ts';
 export * from './dependencies/lock-files.ts';
 export * from './dependencies/pip-audit-wheels.ts';
+export * from './hardening/build-lint.ts';
 export * from './hardening/scan.ts';
 export * from './ignore.ts';
 export * from './ignore-file.ts';

@@ -11,9 +11,9 @@ import {
 } from '@deploy-actions/release-engine';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestContext } from '../../test/support/context.ts';
-import { runDelivery } from './delivery.ts';
+import { runDelivery, settleAfter } from './delivery.ts';
 import type { RequestInputs } from './delivery.ts';
-import { createTestEnvironment, type TestEnvironment } from './test-support.ts';
+import { createTestEnvironment, releaseOf, type TestEnvironment } from './test-support.ts';
 
 const run = (id: string) => ({ id, url: `https://example.com/runs/${id}`, actor: 'ada' });
 
@@ -48,6 +48,63 @@ describe('the ledger', () => {
         ...{ actor: 'ada', runUrl: 'https://example.com/runs/1' },
       },
     ]);
+  });
+});
+
+describe('an environment with a workload whose rolling update is unfinished', () => {
+  const rolling = (phase: string) => ({
+    id: 'a',
+    strategy: 'rolling',
+    run: run('7'),
+    startedAt: new Date().toISOString(),
+    from: { slot: 'deployment/helpdesk', release: releaseOf('1') },
+    to: { slot: 'deployment/helpdesk', release: releaseOf('2') },
+    before: [],
+    weights: [100],
+    step: 0,
+    phase,
+    keepPrevious: true,
+    reason: null,
+    resumed: 0,
+  });
+
+  it('is not released to, and nothing at all is written', async () => {
+    await release('1');
+    const { version } = await store.read('journal');
+    await store.write('journal', rolling('starting'), version);
+    const before = [...environment.world.changes];
+    const files = await readdir(root, { recursive: true });
+    for (const inputs of [{}, { 'dry-run': true }]) {
+      await expect(release('3', inputs)).rejects.toMatchObject({
+        reasonCode: 'unfinished_release',
+        message: expect.stringMatching(
+          /release of 2 to deployment\/helpdesk by run 7, which shares its state with helpdesk in production, is in phase «starting»/,
+        ),
+        remedy: expect.stringContaining('`rolling-update` with `workload: deployment/helpdesk`'),
+      });
+    }
+    expect(environment.world.changes).toEqual(before);
+    expect(await readdir(root, { recursive: true })).toEqual(files);
+  });
+
+  it('is left alone by a post step of the same run', async () => {
+    await release('1');
+    const { version } = await store.read('journal');
+    await store.write('journal', rolling('reverting'), version);
+    const { context } = createTestContext({ facts });
+    const target = environment.open(run('7'));
+    await settleAfter(context, target, environment.request(target, '1').inputs);
+    expect(await store.read('journal')).toMatchObject({
+      version: version + 1,
+      value: { phase: 'reverting' },
+    });
+  });
+
+  it('is released to once that has come to its end', async () => {
+    await release('1');
+    const { version } = await store.read('journal');
+    await store.write('journal', rolling('finished'), version);
+    expect(await release('3')).toMatchObject({ result: 'succeeded', outputs: { version: '3' } });
   });
 });
 

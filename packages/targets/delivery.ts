@@ -12,12 +12,14 @@ import {
   type DeliveryEvent,
   type DeliveryOptions,
   describeTraffic,
+  isInPlace,
   isSettled,
   peekJournal,
   planDelivery,
   type Probe,
   type ProbeCounts,
   readHistory,
+  requireOwn,
   revisionsOf,
   servingOf,
   startProbe,
@@ -201,9 +203,9 @@ async function plan(
   wanted: Wanted<TargetRelease>,
 ): Promise<DeliveryOutcome> {
   const { target, inputs } = request;
+  const unfinished = await peekJournal<TargetRelease>(target.store);
   const adoption = (await target.adoption?.plan()) ?? [];
   if (adoption.length > 1) return planOfAdoption(context, request, wanted, adoption);
-  const unfinished = await peekJournal<TargetRelease>(target.store);
   const planned = await planDelivery(target.platform, target.router, wanted);
   const serving = servingOf(planned.slots, planned.traffic);
   const revisionOf = revisionsOf(target.platform);
@@ -390,6 +392,11 @@ async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promi
   await requireNotFrozen(target.store, target.label);
 }
 
+/** A workload that is rolled out in place shares the state of its environment: what was begun there is not this run's to settle. */
+async function respectRollout({ target }: DeliveryRequest): Promise<void> {
+  requireOwn(await peekJournal(target.store), target.label, (journal) => !isInPlace(journal));
+}
+
 /** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
   const { inputs, wanted, known } = request;
@@ -397,6 +404,7 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
   // Before anything is written, the lease and the deployment on GitHub included: what is frozen is not touched at all.
   try {
     await respectFreeze(request);
+    await respectRollout(request);
   } catch (thrown) {
     throw await withServing(request.target, thrown);
   }
@@ -428,6 +436,7 @@ async function moveTraffic(
         // Under the lease: it may have been frozen while this run waited for it.
         const brokeFreeze =
           wanted === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
+        await respectRollout(request);
         // Where the state is elsewhere, the host is not touched before that is the run's own.
         if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {
@@ -505,7 +514,7 @@ export async function settleAfter(context: Context, target: Target, inputs: Requ
   const journal = await peekJournal<TargetRelease>(target.store);
   const version = journal?.to.release.version ?? '';
   await trackedAfter(context, inputs, version, async () => {
-    if (journal === null || journal.run.id !== target.run.id) {
+    if (journal === null || journal.run.id !== target.run.id || isInPlace(journal)) {
       return {
         result: 'cancelled',
         message: 'The run ended before it changed anything.',

@@ -22,6 +22,7 @@ import {
 } from '@deploy-actions/kubernetes';
 import { asFacts, type ReleaseFacts, requireNotFrozen } from '@deploy-actions/ledger';
 import {
+  canHandOver,
   createRollout,
   describeWorkload,
   drained,
@@ -30,6 +31,7 @@ import {
   type KubernetesRelease,
   kubernetesRevision,
   knowsSleep,
+  lossOfRunningPods,
   parseWorkload,
   type PodRevision,
   requireRolling,
@@ -54,6 +56,7 @@ import {
   readHistory,
   type Reason,
   recordInHistory,
+  requireOwn,
   type RunIdentity,
   startProbe,
 } from '@deploy-actions/release-engine';
@@ -167,20 +170,19 @@ async function decider({
   const nativeSleep = drain > 0 && template === null ? knowsSleep(await client.version()) : true;
   return (workload) => {
     requireRolling(workload, what);
-    return template === null
-      ? drained(withImages(workload, what, release), what, { seconds: drain, nativeSleep })
-      : { workload: withTemplate(workload, template.template, release), notes: [] };
+    const decided =
+      template === null
+        ? drained(withImages(workload, what, release), what, { seconds: drain, nativeSleep })
+        : { workload: withTemplate(workload, template.template, release), notes: [] };
+    const loss = drain > 0 ? lossOfRunningPods(workload, what) : undefined;
+    const isLost = loss !== undefined && changesOf(workload, decided.workload).length > 0;
+    return isLost ? { ...decided, notes: [...decided.notes, loss] } : decided;
   };
 }
 
 /** Whether the pods that run now would be stopped abruptly, and can be handed over instead. */
 function needsHandOver({ target, drain }: RollingRequest, now: Workload): boolean {
-  return (
-    drain > 0 &&
-    target.workload.kind === 'deployment' &&
-    now.spec.strategy?.type !== 'Recreate' &&
-    isAbrupt(now.spec.template)
-  );
+  return drain > 0 && canHandOver(now, target.workload) && isAbrupt(now.spec.template);
 }
 
 /** Whether anything but the note of whose release it is would be another. */
@@ -219,6 +221,7 @@ async function plan(context: Context, request: RollingRequest): Promise<RollingO
     peekJournal<RollingRelease>(target.store),
     target.rollout.read(),
   ]);
+  requireOwnOf(target, unfinished);
   const { workload, notes } = decide(now);
   const changes = changesOf(now, workload);
   const serving = target.rollout.releaseOf(now);
@@ -398,21 +401,16 @@ async function takeBack(work: Work, journal: RollingJournal, reason: Reason): Pr
   return goBack(work, await write(work, { ...journal, phase: 'reverting', reason }));
 }
 
-/** An environment may have several workloads, or another strategy: only who began a release can bring it to its end. */
-function requireOwn(target: RollingTarget, journal: RollingJournal): void {
-  if (isSettled(journal) || journal.to.slot === slotOf(target)) return;
-  throw new DeployError(
-    'unfinished_release',
-    `The release of ${journal.to.release.version} to ${journal.to.slot}, which shares its state with ${target.label}, is in phase «${journal.phase}».`,
-    { remedy: `Run the action again that released to ${journal.to.slot}: it goes on from there.` },
-  );
+/** An environment may have several workloads, or another strategy. */
+function requireOwnOf(target: RollingTarget, journal: RollingJournal | null): void {
+  requireOwn(journal, target.label, ({ to }) => to.slot === slotOf(target));
 }
 
 /** Brings an unfinished release of an earlier run to one of the two good states. */
 async function settle(work: Work): Promise<RollingJournal | null> {
   const journal = work.journal.current();
   if (journal === null) return null;
-  requireOwn(work.target, journal);
+  requireOwnOf(work.target, journal);
   if (isSettled(journal)) {
     // It may have died before its entry in the history.
     if (journal.to.slot === slotOf(work.target)) await record(work);
@@ -497,7 +495,7 @@ async function rollUnderLease(work: Work, request: RollingRequest, facts: Releas
     unfinished !== null &&
     unfinished.phase === 'starting' &&
     unfinished.to.slot === slotOf(target) &&
-    template === null &&
+    unfinished.to.release.template === (template?.name ?? null) &&
     kubernetesRevision(unfinished.to.release) === kubernetesRevision(release);
   if (isSame) {
     const resumed = await write(work, { ...unfinished, run, resumed: unfinished.resumed + 1 });

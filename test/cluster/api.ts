@@ -109,3 +109,33 @@ export async function watch<T>(
   });
   return () => stop.abort();
 }
+
+/** The first object of the list of which `isSo` holds, now or at a change. Rejects when that is not within `timeoutMs`. */
+export async function until<T>(
+  access: Access,
+  path: string,
+  isSo: (object: T) => boolean,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  let last: T | undefined;
+  const stop = await watch<T>(
+    access,
+    path,
+    ({ type, object }) => {
+      last = object;
+      if (type !== 'DELETED' && isSo(object)) resolve(object);
+    },
+    reject,
+  );
+  const timer = setTimeout(
+    () => reject(new Error(`${path} did not get there within ${timeoutMs} ms: ${JSON.stringify(last)}`)),
+    timeoutMs,
+  );
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    stop();
+  }
+}

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import type { KubernetesClient } from '@deploy-actions/kubernetes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJob, type Job, type StepResult } from '../support/runner.ts';
-import { watchEndpoints } from './endpoints.ts';
+import { watchEndpoints } from './endpoint-watch.ts';
 import { publishServer } from './server-image.ts';
 import { bothColours, openStage, type Stage } from './stage.ts';
 import { stride } from './stride.ts';
@@ -13,11 +12,9 @@ const most = 60;
 const repository = `acme/crash-${process.pid}`;
 
 let stage: Stage;
-let admin: KubernetesClient;
 let job: Job;
 beforeAll(async () => {
   stage = await openStage();
-  admin = await stage.connect(stage.kubeconfig);
   for (const version of ['a', 'b']) await publishServer(`${repository}:${version}`, { VERSION: version });
   await stage.apply(...bothColours('shop', { image: `${repository}:a`, replicas: 1, graceSeconds: 1 }));
   await stage.rolledOut('shop-blue');
@@ -47,7 +44,7 @@ describe('blue-green-switch, killed before and after each of its writes', () => 
     'ends well the next time, and never leaves the Service without endpoints',
     { timeout: 600_000 },
     async () => {
-      const endpoints = watchEndpoints(admin, 'shop');
+      const endpoints = await watchEndpoints(stage.access, stage.name, 'shop');
       let wanted = 'b';
       let kills = 0;
       try {
@@ -65,13 +62,12 @@ describe('blue-green-switch, killed before and after each of its writes', () => 
           wanted = wanted === 'a' ? 'b' : 'a';
         }
         expect(kills).toBeGreaterThan(6 / stride);
-        expect(endpoints.least()).toBeGreaterThan(0);
+        expect(endpoints.problems).toEqual([]);
+        expect(endpoints.least).toBeGreaterThan(0);
       } finally {
-        await endpoints.end();
+        endpoints.stop();
       }
-      process.stderr.write(
-        `killed at ${kills} writes; at least ${endpoints.least()} endpoint(s) were ready\n`,
-      );
+      process.stderr.write(`killed at ${kills} writes; at least ${endpoints.least} endpoint(s) were ready\n`);
     },
   );
 });

@@ -15,7 +15,7 @@ import {
   type PolicyRule,
   provideSecrets,
 } from './namespace.ts';
-import { twoColours } from './lane.ts';
+import { twoColours } from './blue-green-lane.ts';
 import { exampleRules, openStage, type Stage } from './stage.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 

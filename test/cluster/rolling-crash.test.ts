@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createJob, type Job, type StepResult } from '../support/runner.ts';
-import { watchEndpoints } from './endpoints.ts';
+import { watchEndpoints } from './endpoint-watch.ts';
 import { nodePortService, publishServer, serverDeployment } from './server-image.ts';
 import { openStage, type Stage } from './stage.ts';
 import { stride } from './stride.ts';
@@ -63,7 +63,7 @@ it(
   'rolling-update, killed before and after each of its writes, ends well the next time and never leaves the Service without endpoints',
   { timeout: 600_000 },
   async () => {
-    const endpoints = watchEndpoints(await stage.connect(stage.kubeconfig), 'app');
+    const endpoints = await watchEndpoints(stage.access, stage.name, 'app');
     let [present, wanted] = ['a', 'b'];
     let kills = 0;
     try {
@@ -87,10 +87,11 @@ it(
         [present, wanted] = [wanted, present];
       }
       expect(kills).toBeGreaterThan(6 / stride);
-      expect(endpoints.least()).toBeGreaterThan(0);
+      expect(endpoints.problems).toEqual([]);
+      expect(endpoints.least).toBeGreaterThan(0);
     } finally {
-      await endpoints.end();
+      endpoints.stop();
     }
-    process.stderr.write(`killed at ${kills} writes; at least ${endpoints.least()} endpoint(s) were ready\n`);
+    process.stderr.write(`killed at ${kills} writes; at least ${endpoints.least} endpoint(s) were ready\n`);
   },
 );

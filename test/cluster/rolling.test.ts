@@ -173,17 +173,22 @@ describe('a StatefulSet and a DaemonSet', () => {
     const workload = `${resource}/own-${resource}`;
     await stage.apply(other(kind, `own-${resource}`));
     await stage.kubectl('rollout', 'status', workload, '--timeout=60s');
+    const loss = /the pods that run now have no preStop hook.*may lose requests/i;
+    const planned = await update(workload, 'acme/rolled:2', { drain: 1, inputs: { 'dry-run': true } });
+    expect(planned.summary).toMatch(/no preStop hook .*may lose requests/);
     const good = await update(workload, 'acme/rolled:2', { drain: 1 });
     expect(good.outcome, good.lines.join('\n')).toMatchObject({
       result: 'succeeded',
       outputs: { version: '2' },
     });
+    expect(good.lines.join('\n')).toMatch(loss);
     const bad = await update(workload, 'acme/rolled:crash', { drain: 1 });
     expect(bad.outcome, bad.lines.join('\n')).toMatchObject({
       result: 'rolled-back',
       reasonCode: 'start_failed',
       outputs: { version: '2', 'rejected-version': 'crash' },
     });
+    expect(bad.lines.join('\n')).not.toMatch(loss);
     expect(await imageOf(workload)).toBe('acme/rolled:2');
     await stage.kubectl('rollout', 'status', workload, '--timeout=30s');
   });

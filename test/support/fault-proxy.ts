@@ -5,13 +5,14 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  Agent as HttpAgent,
   type ClientRequest,
   createServer,
   type IncomingMessage,
   request as httpRequest,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
+import { Agent as HttpsAgent, createServer as createTlsServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -85,6 +86,9 @@ export interface FaultProxy {
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const calls: Call[] = [];
   const base = typeof options.target === 'string' ? new URL(options.target) : undefined;
+  // A fault touches the client's connection. Those to the target are kept: a handshake for each request costs more than most requests.
+  const agent =
+    base?.protocol === 'https:' ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
   let choose = planner(options.plan ?? []);
 
   function receive(request: IncomingMessage): { call: Call; fault: Fault } {
@@ -117,7 +121,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   async function forward(call: Call, body: Buffer): Promise<IncomingMessage> {
     const { connection: _connection, 'transfer-encoding': _encoding, ...headers } = call.headers;
     if (body.length > 0) headers['content-length'] = String(body.length);
-    const upstream = send(call, headers);
+    const upstream = send(call, headers, agent);
     upstream.end(body);
     const [response] = (await once(upstream, 'response')) as [IncomingMessage];
     upstream.on('error', () => {}); // from here on the response tells
@@ -125,7 +129,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     return response;
   }
 
-  function send(call: Call, headers: IncomingMessage['headers']): ClientRequest {
+  function send(
+    call: Call,
+    headers: IncomingMessage['headers'],
+    through: HttpAgent | HttpsAgent | false,
+  ): ClientRequest {
     const begin = base?.protocol === 'https:' ? httpsRequest : httpRequest;
     const place =
       base === undefined
@@ -136,7 +144,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       method: call.method,
       path: (base?.pathname.replace(/\/$/, '') ?? '') + call.path,
       headers: { ...headers, ...(base === undefined ? {} : { host: base.host }) },
-      agent: false, // one connection a request, so that a fault touches this request alone
+      agent: through,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
     });
   }
@@ -147,7 +155,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     open.add(client);
     client.once('close', () => open.delete(client)).on('error', () => client.destroy());
     async function askTarget(): Promise<Upgraded> {
-      const upstream = send(call, call.headers);
+      const upstream = send(call, call.headers, false);
       upstream.end();
       const answered = await answerOf(upstream);
       call.upstream = answered.message.statusCode ?? 0;
@@ -202,6 +210,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        agent.destroy();
         open.forEach((client) => client.destroy()); // no longer the server's since their upgrade
       }),
   };

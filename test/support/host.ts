@@ -152,7 +152,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
 
     async look() {
-      const [slots, journal, history, lease, state, processes] = await Promise.all([
+      const [slots, journal, history, lease, state] = await Promise.all([
         platform.observe(),
         peekJournal<LinuxHostRelease>(store),
         readHistory<LinuxHostRelease>(store),
@@ -161,8 +161,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
           (answer) => answer.state,
           () => undefined,
         ),
-        processesWith(folder),
       ]);
+      const processes = processesWith(folder);
       const applications = processes.filter(({ command }) => command.endsWith(' app.mjs'));
       const proxies = processes.filter(({ command }) => command.includes('/proxy/program.mjs '));
       const others = processes.filter((one) => !applications.includes(one) && !proxies.includes(one));

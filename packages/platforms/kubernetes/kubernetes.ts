@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   canonicalJson,
   type Deadline,
@@ -109,6 +110,8 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
   const services = [options.service].flat();
   const isShared = options.shared === true;
   const followers = options.followers ?? { workers: [], schedulers: [] };
+  /** What the pods of all slots were found by at the last look. */
+  let lastQueries: string[] | undefined;
   const workerDrain = options.workerDrain ?? defaultWorkerDrain;
   const slotWatch = createSlotWatch({ client, log, checkPath: options.checkPath, judged });
 
@@ -153,8 +156,11 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
   }
 
   /** What the Deployments of these members could have, by one question for each query. */
-  async function belongings(members: readonly Member[]): Promise<Belongings> {
-    const queries = [...new Set(members.flatMap((member) => member.queries))];
+  function belongings(members: readonly Member[]): Promise<Belongings> {
+    return belongingsOf(queriesOf(members));
+  }
+
+  async function belongingsOf(queries: readonly string[]): Promise<Belongings> {
     const lists = await Promise.all(
       queries.map((labelSelector) =>
         Promise.all([
@@ -275,22 +281,31 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     revisionOf,
 
     async observe() {
+      // The labels that all slots share stay what they are, but for a hand that changes them.
+      const guess = lastQueries;
+      const guessed = guess === undefined ? undefined : belongingsOf(guess);
+      guessed?.catch(() => {}); // told below, where it is waited for
       const sight = await look();
-      const there = await belongings(sight.members);
+      lastQueries = queriesOf(sight.members);
+      const there = await (isDeepStrictEqual(lastQueries, guess) && guessed !== undefined
+        ? guessed
+        : belongings(sight.members));
       return sight.unit.slots.map((slot) => slotOf(slot, sight, there));
     },
 
     async check(slot, release) {
       checkRelease(release);
-      const sight = await look();
-      substitutionsIn(sight, slot, release);
-      const isScaled = scaledMembers(sight).length > 0;
-      await client.requireRights([
+      const needed = [
         ...ownRights,
         ...(isShared ? [] : [autoscalerRight('list')]),
-        ...(isScaled ? [autoscalerRight('patch')] : []),
         ...(options.rights ?? []),
-      ]);
+      ];
+      const rights = client.requireRights(needed);
+      rights.catch(() => {}); // told below, after what is wrong with the release itself
+      const sight = await look();
+      substitutionsIn(sight, slot, release);
+      await rights;
+      if (scaledMembers(sight).length > 0) await client.requireRights([autoscalerRight('patch')]);
       warn(slot, sight);
     },
 
@@ -509,6 +524,11 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
   async function isAiling(member: Member, deployment: Deployment): Promise<boolean> {
     return judged(member, { deployment, ...(await belongings([member])) }).failure !== null;
   }
+}
+
+/** What ReplicaSets and pods of the members are listed by, each once. */
+function queriesOf(members: readonly Member[]): string[] {
+  return [...new Set(members.flatMap(({ queries }) => queries))];
 }
 
 /** A part of a pod template with other images; containers are merged by name. */

@@ -4,6 +4,7 @@ import {
   drained,
   isAbrupt,
   knowsSleep,
+  lossOfRunningPods,
   parseWorkload,
   requireRolling,
   withImages,
@@ -104,6 +105,24 @@ describe('pods that leave', () => {
     expect(drained(before, web, drain).notes[0]).toContain(
       'is killed before its preStop hook of 30 s is over',
     );
+  });
+});
+
+describe('pods that run already without a preStop hook', () => {
+  const set: WorkloadName = { kind: 'statefulset', name: 'web' };
+
+  it('are handed over by a Deployment that is rolled, and lost requests of by every other workload, which is said', () => {
+    expect(lossOfRunningPods(workload(), web)).toBeUndefined();
+    expect(lossOfRunningPods(workload(), set)).toMatch(/^StatefulSet web: .* may lose requests/);
+    expect(lossOfRunningPods(workload(), { ...set, kind: 'daemonset' })).toMatch(/^DaemonSet web: /);
+    const recreated = workload((spec) => {
+      spec.strategy = { type: 'Recreate' };
+    });
+    expect(lossOfRunningPods(recreated, web)).toMatch(/^Deployment web: /);
+  });
+
+  it('are no matter once they have the hook', () => {
+    expect(lossOfRunningPods(drained(workload(), set, drain).workload, set)).toBeUndefined();
   });
 });
 

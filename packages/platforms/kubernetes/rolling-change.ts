@@ -98,6 +98,20 @@ export function isAbrupt({ spec }: PodTemplate): boolean {
   return withoutPreStop(spec).length > 0;
 }
 
+/** Whether pods that run and stop abruptly can be taken out of their Service first, one for each new one that is ready. */
+export function canHandOver({ spec }: Workload, { kind }: WorkloadName): boolean {
+  return kind === 'deployment' && spec.strategy?.type !== 'Recreate';
+}
+
+/**
+ * What an update of this workload loses whatever its new pods are like, for the pods that run now cannot be given a preStop hook;
+ * undefined where they have one, or can be handed over.
+ */
+export function lossOfRunningPods(now: Workload, what: WorkloadName): string | undefined {
+  if (!isAbrupt(now.spec.template) || canHandOver(now, what)) return undefined;
+  return `${describeWorkload(what)}: the pods that run now have no preStop hook and cannot be given one, nor can they be handed over as those of a Deployment that is rolled: this update may lose requests that are still sent to them when they are told to stop. Later ones do not, for the new pods have the hook.`;
+}
+
 /** Sleeps, then lets the SIGTERM through. The exec one needs `sleep` in the image. */
 function sleepHandler({ seconds, nativeSleep }: Drain): LifecycleHandler {
   return nativeSleep ? { sleep: { seconds } } : { exec: { command: ['sleep', String(seconds)] } };

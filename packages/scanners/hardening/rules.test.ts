@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkCompose } from './compose.ts';
-import { checkDockerfile, readDockerfile } from './dockerfile.ts';
+import { readDockerfile } from '@deploy-actions/dockerfile';
+import { checkDockerfile } from './dockerfile.ts';
 import { readDocuments } from './documents.ts';
 import { checkWorkload, manifestsOf, workloadOf } from './kubernetes.ts';
 import { checkPolicies, checkReach } from './network-policies.ts';

@@ -168,6 +168,18 @@ export const rules = {
     severity: 'low',
     docker: '4.7',
   },
+  'unpinned-base': {
+    title: 'The base of an image is not pinned',
+    help: 'Name its digest (`FROM python:3.13-slim@sha256:…`), or take it from an ARG that has one, so that the same source makes the same image.',
+    severity: 'medium',
+    docker: '4.2',
+  },
+  'kept-package-lists': {
+    title: 'Package lists stay in the image',
+    help: 'End the same RUN with `rm -rf /var/lib/apt/lists/*`.',
+    severity: 'low',
+    docker: '4.3',
+  },
   'add-instead-of-copy': {
     title: 'ADD is used',
     help: 'Use COPY; ADD fetches addresses and unpacks archives unasked.',

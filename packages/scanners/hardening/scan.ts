@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { DeployError } from '@deploy-actions/core';
-import type { Target } from '@deploy-actions/findings';
+import { readDockerfile } from '@deploy-actions/dockerfile';
 import type { Scanned } from '../model.ts';
 import { filesAt } from '../walk.ts';
 import { checkCompose } from './compose.ts';
-import { checkDockerfile, readDockerfile } from './dockerfile.ts';
+import { checkDockerfile } from './dockerfile.ts';
 import { type Document, isMapping, nodeOf, readDocuments } from './documents.ts';
 import { checkWorkload, type Manifest, manifestsOf, workloadOf } from './kubernetes.ts';
 import { checkPolicies, checkReach } from './network-policies.ts';
@@ -142,13 +142,4 @@ function scanManifests(manifests: readonly Manifest[], found: Hardening): void {
     ...checkPolicies(policies),
   ];
   found.findings.push(...hits.map(({ file, ...hit }) => hardeningFinding(hit, file, 'manifest')));
-}
-
-/** Everything that was scanned, so that code scanning closes what is not found any more. */
-export function hardeningTargets({ scanned }: Hardening): Target[] {
-  return scanned.map(({ path, what }) => ({
-    kind: what === 'Dockerfile' ? 'dockerfile' : 'manifest',
-    name: path,
-    version: null,
-  }));
 }
