@@ -155,6 +155,31 @@ describe('image', () => {
   });
 });
 
+describe('images', () => {
+  it('are separated by commas or lines', async () => {
+    expect(await parse({ kind: 'images' }, 'acme/a:1, acme/b:2\nacme/c')).toEqual([
+      { repository: 'acme/a', tag: '1', digest: undefined },
+      { repository: 'acme/b', tag: '2', digest: undefined },
+      { repository: 'acme/c', tag: undefined, digest: undefined },
+    ]);
+  });
+
+  it('are refused when one of them is none', async () => {
+    for (const text of ['acme/a:1,acme/b:', 'A', ',']) {
+      expect(await parse({ kind: 'images' }, text), text).toEqual(refused);
+    }
+  });
+});
+
+describe('a list with a pattern', () => {
+  const spec = { kind: 'list', pattern: /^[a-z]+$/, allowed: 'letters' } as const;
+
+  it('has nothing but items of it', async () => {
+    expect(await parse(spec, 'a, b\nc')).toEqual(['a', 'b', 'c']);
+    for (const text of ['a,1', 'A', 'a\nb c']) expect(await parse(spec, text), text).toEqual(refused);
+  });
+});
+
 describe('path', () => {
   let root = '';
   beforeAll(() => {

@@ -1,5 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import {
+  checkAdopt,
+  checkFollowers,
+  checkKubernetesRelease,
+  checkKubernetesTarget,
+} from './kubernetes-inputs.ts';
 import { checkLimits, checkLinuxHost, checkTarget, parsePortRange, targetInputs } from './inputs.ts';
 
 const inputsOf = (problems: { input: string }[]) => problems.map(({ input }) => input);
@@ -27,6 +33,48 @@ describe('a target', () => {
     for (const text of ['80', ':80', '127.0.0.1', '::1:80', 'a b:80', '127.0.0.1:80x']) {
       expect(text).not.toMatch(pattern);
     }
+  });
+});
+
+describe('what is released as one', () => {
+  const kubernetes = { platform: 'kubernetes', router: 'service-selector' };
+
+  it('has each Service once, and several with router service-selector alone', () => {
+    expect(checkKubernetesTarget({ ...kubernetes, service: ['a', 'b'] })).toEqual([]);
+    expect(checkKubernetesTarget({ ...kubernetes, service: ['a', 'a'] })).toMatchObject([
+      { input: 'service' },
+    ]);
+    expect(
+      inputsOf(checkKubernetesTarget({ ...kubernetes, router: 'replica-weight', service: ['a', 'b'] })),
+    ).toEqual(['service']);
+    expect(inputsOf(checkAdopt({ adopt: true, service: ['a', 'b'] }))).toEqual(['adopt']);
+  });
+
+  it('takes several images, but not for one container', () => {
+    const image = ['a', 'b'].map((repository) => ({ repository, tag: '1', digest: undefined }));
+    expect(checkKubernetesRelease({ platform: 'kubernetes', image })).toEqual([]);
+    expect(inputsOf(checkKubernetesRelease({ platform: 'kubernetes', image, container: 'app' }))).toEqual([
+      'container',
+    ]);
+  });
+
+  it('has workers and schedulers where colours are switched, each once', () => {
+    const followers = { workers: ['worker'], scheduler: ['beat'] };
+    expect(checkFollowers({ ...kubernetes, ...followers })).toEqual([]);
+    expect(inputsOf(checkFollowers({ ...followers, platform: 'linux-host' }))).toEqual([
+      'workers',
+      'scheduler',
+    ]);
+    expect(
+      inputsOf(checkFollowers({ ...kubernetes, router: 'replica-weight', workers: ['worker'] })),
+    ).toEqual(['workers']);
+    expect(inputsOf(checkFollowers({ ...kubernetes, adopt: true, scheduler: ['beat'] }))).toEqual([
+      'scheduler',
+    ]);
+    expect(inputsOf(checkFollowers({ ...kubernetes, workers: ['beat'], scheduler: ['beat'] }))).toEqual([
+      'workers',
+      'scheduler',
+    ]);
   });
 });
 

@@ -6,6 +6,7 @@ import { isMutation } from './api-proxy.ts';
 import { countPods, type PodCount } from './job-queue.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import {
+  endpointProblems,
   killAtWrites,
   openUnitLane,
   problemsOfUnit,
@@ -49,7 +50,7 @@ describe('workers and a scheduler', { timeout }, () => {
 
   it('are not started by a run that was deposed', async () => {
     const { serving } = await lane.look();
-    const next = serving['backend'] === 'blue' ? 'green' : 'blue';
+    const next = serving['shop'] === 'blue' ? 'green' : 'blue';
     // Its start of the new scheduler is held back until another run has brought the old one back.
     const { promise: onItsWay, resolve: leave } = Promise.withResolvers<void>();
     let writes = 0;
@@ -61,7 +62,7 @@ describe('workers and a scheduler', { timeout }, () => {
       return writes === 2;
     };
     lane.proxy.program([{ where: isStart, fault: { kind: 'delay', ms: 20_000 } }]);
-    const running = await lane.job.start('blue-green-switch', lane.inputs(lane.fresh()));
+    const running = await lane.start(lane.fresh());
     await Promise.race([onItsWay, running.done]);
     // Whoever was taken for dead.
     process.kill(running.pid, 'SIGSTOP');
@@ -82,6 +83,6 @@ describe('workers and a scheduler', { timeout }, () => {
     expect(found).toEqual([]);
     expect(schedulers.problems).toEqual([]);
     expect(schedulers.most()).toBe(1);
-    expect(Object.values(lane.endpoints).flatMap(({ problems }) => [...problems])).toEqual([]);
+    expect(endpointProblems(lane)).toEqual([]);
   });
 });

@@ -1,131 +1,76 @@
-// Several Services in two colours on stand-in pods, with workers and a scheduler where asked for, released as one by the built
-// actions through a proxy that misbehaves as told. As lane.ts, which has one Service.
+// Two Services in two colours on stand-in pods, with workers and a scheduler where asked for, released as one (lane.ts).
 
-import { isRecord } from '@deploy-actions/core';
-import { createJob, type Job, type StepOptions, type StepResult } from '../support/runner.ts';
-import { get } from './api.ts';
-import { type ApiProxy, killProcess, type Mutation, onMutation, startApiProxy } from './api-proxy.ts';
+import type { StepOptions, StepResult } from '../support/runner.ts';
+import { killProcess, type Mutation, onMutation } from './api-proxy.ts';
 import { type EndpointWatch, watchEndpoints } from './endpoint-watch.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type Ground, onStandIn, versionOf } from './ground.ts';
+import { app, type Lane, openLane, serviceTo, type State, unsettled } from './lane.ts';
 import type { StandIn } from './stand-in.ts';
 
 export const colours = ['blue', 'green'] as const;
-export const services = ['backend', 'realtime'] as const;
+/** The first is that of every lane. */
+export const services = [app, 'realtime'] as const;
 
-interface Deployment {
-  metadata: { name: string };
-  spec: {
-    replicas: number;
-    template: { metadata: { labels: Record<string, string> }; spec: { containers: { image: string }[] } };
-  };
-  status?: { readyReplicas?: number };
-}
-
-/** What there is, as the API server says, without a line of the product's. */
-export interface UnitSight {
+/** What there is. */
+export interface UnitSight extends State {
   /** The colour that each Service sends to. */
   serving: Record<string, string>;
   /** By the name of the Deployment. */
   deployments: Record<string, { version: string; wanted: number; ready: number }>;
-  phase: string | null;
-  history: { version: string; result: string }[];
-  holder: string | null;
 }
 
-export interface UnitLane {
-  readonly stage: Stage;
-  readonly proxy: ApiProxy;
-  readonly endpoints: Record<string, EndpointWatch>;
-  readonly job: Job;
-  fresh(): string;
+export interface UnitLane extends Omit<Lane, 'endpoints' | 'start' | 'step'> {
+  readonly endpoints: readonly EndpointWatch[];
   inputs(version?: string): Record<string, string>;
-  release(version: string, options?: StepOptions): Promise<StepResult>;
-  rollback(options?: StepOptions): Promise<StepResult>;
+  /** To the version; without one, a rollback. */
+  start(version?: string, options?: StepOptions): ReturnType<Lane['start']>;
+  release(version: string, own?: Record<string, string>): Promise<StepResult>;
+  rollback(): Promise<StepResult>;
   look(): Promise<UnitSight>;
-  end(): Promise<void>;
 }
 
 export interface UnitLaneOptions {
   workers?: string[];
   schedulers?: string[];
-  /** Inputs beside those of every run. */
-  inputs?: Record<string, string>;
 }
 
-function coloured(
-  name: string,
-  slot: string,
-  standIn: StandIn,
-  replicas: number,
-  isServing: boolean,
-): object {
+/** Workers and schedulers have the image of the first Service, and no port. */
+function coloured(name: string, slot: string, ground: Ground): object {
   const labels = { app: name, version: slot };
+  const isServing = services.some((one) => one === name);
+  const template = ground.template(labels, 'v0') as { spec: { containers: Record<string, unknown>[] } };
+  for (const container of template.spec.containers) {
+    if (name === 'realtime') container['image'] = 'acme/realtime:v0';
+    if (!isServing) delete container['ports'];
+  }
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: `${name}-${slot}`, labels },
     spec: {
-      replicas,
+      replicas: slot === 'blue' ? 1 : 0,
       selector: { matchLabels: labels },
       ...(isServing ? {} : { strategy: { type: 'Recreate' } }),
-      template: {
-        metadata: { labels },
-        spec: {
-          nodeName: standIn.nodeName,
-          terminationGracePeriodSeconds: 600,
-          containers: [
-            {
-              name: 'server',
-              image: `acme/unit-${isServing ? name : 'backend'}:v0`,
-              ...(isServing ? { ports: [{ containerPort: standIn.port }] } : {}),
-            },
-          ],
-        },
-      },
+      template: { ...template, spec: { ...template.spec, terminationGracePeriodSeconds: 600 } },
     },
   };
 }
 
-const serviceOf = (name: string, standIn: StandIn): object => ({
-  apiVersion: 'v1',
-  kind: 'Service',
-  metadata: { name },
-  spec: { selector: { app: name, version: 'blue' }, ports: [{ port: 80, targetPort: standIn.port }] },
-});
-
 /** Opens it with one version before the one that serves, so that there is something to go back to. */
 export async function openUnitLane(standIn: StandIn, options: UnitLaneOptions = {}): Promise<UnitLane> {
   const { workers = [], schedulers = [] } = options;
-  const stage = await openStage();
-  const proxy = await startApiProxy(stage.releaser.access);
-  const job = await createJob({ env: { KUBECONFIG: proxy.kubeconfig } });
-  let versions = 0;
-  let runs = 0;
-  const fresh = (): string => `v${(versions += 1)}`;
-  const read = (group: string, rest: string): Promise<unknown> =>
-    get(stage.access, `${group}/namespaces/${stage.name}/${rest}`);
-
+  const ground = onStandIn(standIn);
   const all = [...services, ...workers, ...schedulers];
-  await stage.apply(
-    ...all.flatMap((name) =>
-      colours.map((slot) =>
-        coloured(
-          name,
-          slot,
-          standIn,
-          slot === 'blue' ? 1 : 0,
-          !workers.includes(name) && !schedulers.includes(name),
-        ),
-      ),
-    ),
-    ...services.map((name) => serviceOf(name, standIn)),
-  );
-  for (const name of all) await stage.rolledOut(`${name}-blue`);
-  const endpoints = Object.fromEntries(
-    await Promise.all(
-      services.map(async (name) => [name, await watchEndpoints(stage.access, stage.name, name)] as const),
-    ),
-  );
+  const objects = [
+    ...all.flatMap((name) => colours.map((slot) => coloured(name, slot, ground))),
+    ...services.map((name) => ({
+      ...serviceTo(ground, { app: name, version: 'blue' }),
+      metadata: { name },
+    })),
+  ];
+  const lane = await openLane(ground, { role: 'kubernetes-blue-green', objects, ready: `${app}-blue` });
+  for (const name of all) await lane.stage.rolledOut(`${name}-blue`);
+  const other = await watchEndpoints(lane.stage.access, lane.stage.name, 'realtime');
 
   const inputs = (version?: string): Record<string, string> => ({
     platform: 'kubernetes',
@@ -135,47 +80,33 @@ export async function openUnitLane(standIn: StandIn, options: UnitLaneOptions = 
     watch: '0s',
     // Nothing is in flight to a stand-in.
     'drain-timeout': '1s',
-    ...(version === undefined
-      ? {}
-      : { image: services.map((name) => `acme/unit-${name}:${version}`).join(',') }),
-    ...options.inputs,
-  });
-  const ofRun = (of: StepOptions): StepOptions => ({
-    ...of,
-    env: { GITHUB_RUN_ID: String((runs += 1)), ...of.env },
+    ...(version === undefined ? {} : { image: `acme/lane:${version},acme/realtime:${version}` }),
   });
 
-  const lane: UnitLane = {
-    stage,
-    proxy,
-    endpoints,
-    job,
-    fresh,
+  const unit: UnitLane = {
+    ...lane,
+    endpoints: [lane.endpoints, other],
     inputs,
-    release: (version, of = {}) => job.step('blue-green-switch', inputs(version), ofRun(of)),
-    rollback: (of = {}) => job.step('rollback', inputs(), ofRun(of)),
+    start: (version, of) =>
+      lane.start(version === undefined ? 'rollback' : 'blue-green-switch', inputs(version), of),
+    release: (version, own) => lane.step('blue-green-switch', { ...inputs(version), ...own }),
+    rollback: () => lane.step('rollback', inputs()),
     async look() {
-      const [listed, list, configMaps, leases] = (await Promise.all([
-        read('/api/v1', 'services'),
-        read('/apis/apps/v1', 'deployments'),
-        read('/api/v1', 'configmaps'),
-        read('/apis/coordination.k8s.io/v1', 'leases'),
-      ])) as [
-        { items: { metadata: { name: string }; spec: { selector: { version: string } } }[] },
-        { items: Deployment[] },
-        { items: { metadata: { name: string }; data?: Record<string, string> }[] },
-        { items: { spec?: { holderIdentity?: string | null } }[] },
-      ];
-      const documentOf = (key: string): unknown => {
-        const found = configMaps.items.find(({ metadata }) => metadata.name.endsWith(`.${key}`));
-        const stored: unknown = JSON.parse(found?.data?.['document'] ?? '{}');
-        return isRecord(stored) ? stored['value'] : null;
-      };
-      const journal = documentOf('journal');
-      const history = documentOf('history') as {
-        entries?: { release: { version: string }; result: string }[];
-      } | null;
+      const [listed, list, state] = await Promise.all([
+        lane.read<{ items: { metadata: { name: string }; spec: { selector: { version: string } } }[] }>(
+          'services',
+        ),
+        lane.read<{
+          items: {
+            metadata: { name: string };
+            spec: { replicas: number; template: { spec: { containers: { image: string }[] } } };
+            status?: { readyReplicas?: number };
+          }[];
+        }>('deployments'),
+        lane.state(),
+      ]);
       return {
+        ...state,
         serving: Object.fromEntries(
           listed.items.map(({ metadata, spec }) => [metadata.name, spec.selector.version]),
         ),
@@ -183,32 +114,24 @@ export async function openUnitLane(standIn: StandIn, options: UnitLaneOptions = 
           list.items.map(({ metadata, spec, status }) => [
             metadata.name,
             {
-              version: (spec.template.spec.containers[0]?.image ?? '').replace(/^.*:/, ''),
+              version: versionOf(spec.template.spec.containers[0]?.image),
               wanted: spec.replicas,
               ready: status?.readyReplicas ?? 0,
             },
           ]),
         ),
-        phase: isRecord(journal) ? String(journal['phase']) : null,
-        history: (history?.entries ?? []).map(({ release, result }) => ({
-          version: release.version,
-          result,
-        })),
-        holder: leases.items[0]?.spec?.holderIdentity ?? null,
       };
     },
     async end() {
-      for (const watch of Object.values(endpoints)) watch.stop();
-      await job.end();
-      await proxy.stop();
-      await stage.end();
+      other.stop();
+      await lane.end();
     },
   };
   for (let i = 0; i < 2; i += 1) {
-    const step = await lane.release(fresh());
+    const step = await unit.release(unit.fresh());
     if (step.exitCode !== 0) throw new Error(`the lane cannot be made:\n${step.log}`);
   }
-  return lane;
+  return unit;
 }
 
 /** Everything that is not as it is in the good state in which one of the versions serves, with all that belongs to it. */
@@ -217,35 +140,32 @@ export function problemsOfUnit(
   wanted: readonly string[],
   { workers = [], schedulers = [] }: UnitLaneOptions = {},
 ): string[] {
-  const { serving, deployments, phase, history, holder } = sight;
+  const { serving, deployments } = sight;
   const problems: string[] = [];
   const slots = new Set(Object.values(serving));
   if (slots.size !== 1) problems.push(`the Services are apart: ${JSON.stringify(serving)}`);
   const [slot = ''] = slots;
   const other = colours.find((one) => one !== slot) ?? '';
-  const of = (name: string, colour: string) => deployments[`${name}-${colour}`];
-  const versions = new Set(
-    [...services, ...workers, ...schedulers].map((name) => of(name, slot)?.version ?? ''),
-  );
+  const all = [...services, ...workers, ...schedulers];
+  const versions = new Set(all.map((name) => deployments[`${name}-${slot}`]?.version ?? ''));
   const [version = ''] = versions;
   if (versions.size !== 1 || !wanted.includes(version))
     problems.push(`${[...versions].join(' and ')} serve, not ${wanted.join(' or ')}`);
-  for (const name of [...services, ...workers, ...schedulers]) {
-    const there = of(name, slot);
+  for (const name of all) {
+    const there = deployments[`${name}-${slot}`];
     if (there === undefined || there.wanted < 1 || there.ready !== there.wanted)
       problems.push(`${there?.ready} of ${there?.wanted} pods of ${name}-${slot} are ready`);
   }
   for (const name of [...workers, ...schedulers]) {
-    const left = of(name, other);
+    const left = deployments[`${name}-${other}`];
     if (left?.wanted !== 0) problems.push(`${name}-${other} still has ${left?.wanted} replicas`);
   }
-  if (phase !== null && phase !== 'finished' && phase !== 'reverted')
-    problems.push(`the journal is unfinished: ${phase}`);
-  const newest = history.findLast(({ result }) => result === 'serving');
-  if (newest?.version !== version) problems.push(`${version} serves, the history says ${newest?.version}`);
-  if (holder !== null) problems.push(`${holder} holds the lease`);
-  return problems;
+  return [...problems, ...unsettled(sight, version)];
 }
+
+/** Moments at which a Service had no ready endpoint. */
+export const endpointProblems = ({ endpoints }: UnitLane): string[] =>
+  endpoints.flatMap(({ problems }) => [...problems]);
 
 /** `CHAOS=all`: at every write; otherwise at those that are chosen and some of the others. */
 const isExhaustive = process.env['CHAOS'] === 'all';
@@ -287,9 +207,7 @@ export async function killAtWrites(
       }
       const version = lane.fresh();
       lane.proxy.program([onMutation({ kind: 'kill', when, kill: () => killProcess(running.pid) }, nth)]);
-      const running = await (action === 'release'
-        ? lane.job.start('blue-green-switch', lane.inputs(version))
-        : lane.job.start('rollback', lane.inputs()));
+      const running = await lane.start(action === 'release' ? version : undefined);
       const killed = await running.done;
       lane.proxy.program([]);
       if (killed.signal !== 'SIGKILL') problems.push('it was not reached');

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isMutation } from './api-proxy.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
-import { killAtWrites, openUnitLane, problemsOfUnit, type UnitLane } from './unit-lane.ts';
+import { endpointProblems, killAtWrites, openUnitLane, problemsOfUnit, type UnitLane } from './unit-lane.ts';
 
 const timeout = 1_200_000;
 
@@ -19,8 +19,6 @@ afterAll(async () => {
   await standIn.stop();
 });
 
-const endpointProblems = (): string[] =>
-  Object.values(lane.endpoints).flatMap(({ problems }) => [...problems]);
 const isServiceWrite = (call: { method: string; path: string }): boolean =>
   isMutation(call) && call.path.includes('/services/');
 
@@ -34,7 +32,7 @@ const send = (service: string, colour: string): Promise<string> =>
 describe('several Services as one', { timeout }, () => {
   it('are switched together, and together they go back', async () => {
     const before = await lane.look();
-    const old = before.deployments[`backend-${before.serving['backend']}`]?.version ?? '';
+    const old = before.deployments[`shop-${before.serving['shop']}`]?.version ?? '';
     const version = lane.fresh();
     const forth = await lane.release(version);
     expect(forth.exitCode, forth.log).toBe(0);
@@ -44,29 +42,26 @@ describe('several Services as one', { timeout }, () => {
     expect(back.exitCode, back.log).toBe(0);
     expect(back.outputs['version']).toBe(old);
     expect(problemsOfUnit(await lane.look(), [old])).toEqual([]);
-    expect(endpointProblems()).toEqual([]);
+    expect(endpointProblems(lane)).toEqual([]);
   });
 
   it('that are on different colours are refused, with what to do, and nothing is touched', async () => {
     const { serving } = await lane.look();
-    const other = serving['backend'] === 'blue' ? 'green' : 'blue';
+    const other = serving['shop'] === 'blue' ? 'green' : 'blue';
     await send('realtime', other);
     const writes = lane.proxy.mutations().filter(({ path }) => !/leases|configmaps/.test(path)).length;
     for (const step of [await lane.release(lane.fresh()), await lane.rollback()]) {
       expect(step.exitCode).toBe(1);
       expect(step.outputs['reason-code'], step.log).toBe('state_conflict');
-      expect(step.log).toContain(`backend ${serving['backend']}, realtime ${other}`);
+      expect(step.log).toContain(`shop ${serving['shop']}, realtime ${other}`);
       expect(step.log).toContain('kubectl patch service realtime');
     }
     expect(lane.proxy.mutations().filter(({ path }) => !/leases|configmaps/.test(path))).toHaveLength(writes);
-    await send('realtime', serving['backend'] ?? '');
+    await send('realtime', serving['shop'] ?? '');
   });
 
   it('need an image each', async () => {
-    const step = await lane.job.step('blue-green-switch', {
-      ...lane.inputs(),
-      image: `acme/unit-backend:${lane.fresh()}`,
-    });
+    const step = await lane.release(lane.fresh(), { image: `acme/lane:${lane.fresh()}` });
     expect(step.exitCode).toBe(1);
     expect(step.outputs['reason-code'], step.log).toBe('not_found');
     expect(step.log).toMatch(/Deployment realtime-\w+ is released with the others, and no image is for it/);
@@ -74,7 +69,7 @@ describe('several Services as one', { timeout }, () => {
 
   it('go back where one of them is refused', async () => {
     const { serving, deployments } = await lane.look();
-    const old = deployments[`backend-${serving['backend']}`]?.version ?? '';
+    const old = deployments[`shop-${serving['shop']}`]?.version ?? '';
     const refusal = {
       kind: 'Status',
       status: 'Failure',
@@ -89,12 +84,12 @@ describe('several Services as one', { timeout }, () => {
     const step = await lane.release(lane.fresh());
     lane.proxy.program([]);
     expect(step.exitCode, step.log).toBe(1);
-    expect(step.log).toContain(`Service backend is back at ${serving['backend']}`);
+    expect(step.log).toContain(`Service shop is back at ${serving['shop']}`);
     expect(step.outputs['reason-code']).toBe('router_rejected');
     const after = await lane.look();
     expect(problemsOfUnit(after, [old])).toEqual([]);
     expect(after.serving).toEqual(serving);
-    expect(endpointProblems()).toEqual([]);
+    expect(endpointProblems(lane)).toEqual([]);
   });
 
   it('move all the same where one of them changes under its write', async () => {
@@ -118,7 +113,7 @@ describe('several Services as one', { timeout }, () => {
   it('are on one colour again after a run that was killed at any write, whoever comes next', async () => {
     const { found, apart } = await killAtWrites(lane, ({ path }) => path.includes('/services/'));
     expect(found).toEqual([]);
-    expect(endpointProblems()).toEqual([]);
+    expect(endpointProblems(lane)).toEqual([]);
     // Between the two writes of a switch.
     expect(apart).toBeGreaterThan(0);
   });
