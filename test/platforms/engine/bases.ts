@@ -29,7 +29,7 @@ const images = {
   'library/python:3.11-slim': 'python',
   'library/node:24-slim': 'node',
   'library/nginx:alpine': 'nginx',
-  'nginxinc/nginx-unprivileged:alpine': 'nginx-unprivileged',
+  'nginxinc/nginx-unprivileged:1.29-alpine': 'nginx-unprivileged',
   'library/redis:7-alpine': 'redis',
   'library/postgres:15': 'postgres',
   'docker/dockerfile:1': 'front-end',
