@@ -6,8 +6,8 @@ import {
   type Concluded,
   concludeScan,
   lintBuilds,
-  lintTargets,
   readIgnores,
+  repositoryFiles,
 } from '@deploy-actions/scanners';
 import type { definition } from './definition.ts';
 
@@ -33,15 +33,16 @@ export async function lintDockerfiles(
   const own = { ...context, summary };
   const ignores = await readIgnores(inputs, ['.hardeningignore.yaml', '.hardeningignore'], own);
   const found = identify(await lintBuilds(context.facts.workspace, builds));
-  const files = new Set(builds.map(({ dockerfile }) => dockerfile)).size;
+  const files = new Set(builds.map(({ dockerfile }) => dockerfile));
   const concluded = await concludeScan(inputs, own, {
     purpose: 'dockerfile-lint',
     title: 'Dockerfile lint',
     limits: { misconfiguration: parseLimits(inputs.limits, 'limits') },
     found: inputs.baseline === undefined ? found : compare(found, await knownBefore(inputs.baseline, builds)),
     ignores,
-    targets: lintTargets(builds),
-    done: `${files === 1 ? '1 Dockerfile' : `${files} Dockerfiles`} read, and nothing was built`,
+    targets: [],
+    files: repositoryFiles([...files]),
+    done: `${files.size === 1 ? '1 Dockerfile' : `${files.size} Dockerfiles`} read, and nothing was built`,
     remedy:
       'Mend the Dockerfiles, write an ignore entry with a last day and a reason, or raise `limits` (`limits: none` lets everything pass).',
     summarize: () => {},

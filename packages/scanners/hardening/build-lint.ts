@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { orUndefinedIfMissing } from '@deploy-actions/core';
 import { readDockerfile } from '@deploy-actions/dockerfile';
-import type { Target } from '@deploy-actions/findings';
 import type { Scanned } from '../model.ts';
 import { checkDockerfile, type DockerfileBuild } from './dockerfile.ts';
 import { hardeningFinding } from './rules.ts';
@@ -30,10 +29,4 @@ export async function lintBuilds(root: string, builds: readonly LintedBuild[]): 
     }
   }
   return [...findings.values()];
-}
-
-/** What was looked at, so that code scanning closes what is not found any more. */
-export function lintTargets(builds: readonly LintedBuild[]): Target[] {
-  const files = new Set(builds.map(({ dockerfile }) => dockerfile));
-  return Array.from(files, (name) => ({ kind: 'dockerfile', name, version: null }));
 }
