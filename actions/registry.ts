@@ -42,9 +42,17 @@ export const actions: Record<string, ActionModule> = {
     () => import('./restart-app/definition.ts'),
     () => import('./restart-app/run.ts'),
   ),
+  'build-images': actionModule(
+    () => import('./build-images/definition.ts'),
+    () => import('./build-images/run.ts'),
+  ),
   'trivy-scan': actionModule(
     () => import('./trivy-scan/definition.ts'),
     () => import('./trivy-scan/run.ts'),
+  ),
+  'promote-images': actionModule(
+    () => import('./promote-images/definition.ts'),
+    () => import('./promote-images/run.ts'),
   ),
   'deploy-manifests': actionModule(
     () => import('./deploy-manifests/definition.ts'),

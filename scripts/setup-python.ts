@@ -35,7 +35,10 @@ export type PythonSetup = {
 
 type Base = { command: string; version: string; executable: string; hasVenv: boolean };
 
-const requirementsFile = join(import.meta.dirname, '..', 'test', 'helpdesk', 'requirements.txt');
+const helpdesk = join(import.meta.dirname, '..', 'test', 'helpdesk');
+const requirementsFile = join(helpdesk, 'requirements.txt');
+/** What the first names. */
+const requirementsFiles = [requirementsFile, join(helpdesk, 'app', 'requirements', 'production.txt')];
 const oldest = [3, 10] as const;
 const names = ['python3', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python'];
 
@@ -50,8 +53,8 @@ export async function setupPython(
   const cache =
     options.cache ?? join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'deploy-actions');
   const base = await findPython();
-  const requirements = await readFile(requirementsFile, 'utf8');
-  const made = [requirements, base.version, base.executable, process.platform, process.arch].join('\0');
+  const requirements = await Promise.all(requirementsFiles.map((file) => readFile(file, 'utf8')));
+  const made = [...requirements, base.version, base.executable, process.platform, process.arch].join('\0');
   const link = join(cache, `venv-${createHash('sha256').update(made).digest('hex').slice(0, 16)}`);
 
   const found = await describe(link);

@@ -12,7 +12,7 @@ function checkPods(urls: readonly string[]): Problem[] {
 }
 
 /** There is no router here whose own figures could be taken. */
-function checkEndpoints(inputs: Partial<LimitInputs> & { service?: string | undefined }): Problem[] {
+function checkEndpoints(inputs: Partial<LimitInputs> & { service?: string[] | undefined }): Problem[] {
   if (inputs.metrics !== 'scrape' || inputs.service !== undefined) return [];
   if (inputs['metrics-url'] !== undefined) return checkPods(inputs['metrics-url']);
   return [

@@ -2,7 +2,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@deploy-actions/action-kit';
 import { DeployError, orUndefinedIfMissing } from '@deploy-actions/core';
-import { compare, type Finding, identify } from '@deploy-actions/findings';
+import { compare, type Finding, identify, parseLimits } from '@deploy-actions/findings';
 import {
   type AuditedFile,
   auditLockFile,
@@ -17,6 +17,7 @@ import {
   pipAuditRequirements,
   pipAuditVersion,
   readIgnores,
+  repositoryFiles,
   type Scanned,
   targetCells,
 } from '@deploy-actions/scanners';
@@ -135,7 +136,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
   const { findings, verdict, outputs, ...outcome } = await concludeScan(inputs, context, {
     purpose: 'dependency-scan',
     title: 'Dependency scan',
-    class: 'vulnerability',
+    limits: { vulnerability: parseLimits(inputs.limits, 'limits') },
     found:
       inputs.baseline === undefined
         ? found
@@ -143,7 +144,8 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     ignores,
     unrated: inputs['unknown-counts-as'],
     ignoreUnfixed: inputs['ignore-unfixed'],
-    targets: audited.map(({ file }) => ({ kind: 'lock-file', name: file.path, version: null })),
+    targets: [],
+    files: repositoryFiles(inputs.paths),
     done: audited.length === 1 ? '1 lock file audited' : `${audited.length} lock files audited`,
     remedy:
       'Update what has a fixed version; for what cannot be mended now, write an ignore entry with a last day and a reason.',

@@ -18,6 +18,7 @@ import {
   deliveryInputs,
   checkLedger,
   githubInputs,
+  kubernetesFollowerInputs,
   kubernetesTargetInputs,
   ledgerInputs,
   limitInputs,
@@ -39,7 +40,14 @@ function settings<const I extends InputSpecs>(
 
 /** Where the release goes. */
 export const targetSettings = settings(
-  { ...targetInputs, ...kubernetesTargetInputs, ...deliveryInputs, ...ledgerInputs, ...githubInputs },
+  {
+    ...targetInputs,
+    ...kubernetesTargetInputs,
+    ...kubernetesFollowerInputs,
+    ...deliveryInputs,
+    ...ledgerInputs,
+    ...githubInputs,
+  },
   (inputs) => [...checkTarget(inputs), ...checkKubernetesTarget(inputs), ...checkLedger(inputs)],
 );
 /** What it is judged by. */

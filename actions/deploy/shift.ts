@@ -69,7 +69,7 @@ export const shift: Phase = {
   isWanted: () => true,
   async prepare(asked, context): Promise<Prepared | Problem[]> {
     const { version, strategy, image } = asked.inputs;
-    const images = image === undefined ? {} : { image: textOfImage(image) };
+    const images = image === undefined ? {} : { image: image.map(textOfImage).join(',') };
     const action = strategy === 'canary' ? 'canary' : 'blue-green-switch';
     const [forth, back, settings, limits] = [
       await preparePart(action, { version, ...images, ...watchOf(asked) }, asked, context),

@@ -10,8 +10,8 @@ describe('inputs of diagnose', () => {
     [{ workload: 'deployment/helpdesk', selector: 'app=helpdesk' }, ['selector']],
     [{ selector: 'app=helpdesk' }, []],
     // deploy.yml names a Service for every step.
-    [{ service: 'helpdesk', selector: 'app=helpdesk' }, []],
-    [{ service: 'helpdesk', workload: 'deployment/helpdesk' }, []],
+    [{ service: ['helpdesk'], selector: 'app=helpdesk' }, []],
+    [{ service: ['helpdesk'], workload: 'deployment/helpdesk' }, []],
   ])('say which pods are meant: %j', (inputs, wrong) => {
     expect(problems(inputs)).toEqual(wrong);
   });

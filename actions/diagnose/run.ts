@@ -25,7 +25,7 @@ type Outputs = (typeof definition)['outputs'];
 function subjectOf({ service, workload, selector }: Inputs): Subject {
   if (workload !== undefined) return { workload: workloadOf(workload) };
   if (selector !== undefined) return { selector };
-  return { service: service ?? '' };
+  return { service: service?.[0] ?? '' };
 }
 
 /** Writes report, facts and logs; answers the folder. */

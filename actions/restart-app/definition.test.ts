@@ -5,7 +5,7 @@ describe('inputs of restart-app', () => {
   it('say what is restarted', () => {
     expect(definition.check?.({})).toMatchObject([{ input: 'workload' }]);
     expect(definition.check?.({ workload: 'deployment/helpdesk' })).toEqual([]);
-    expect(definition.check?.({ service: 'helpdesk' })).toEqual([]);
+    expect(definition.check?.({ service: ['helpdesk'] })).toEqual([]);
   });
 
   it('name a workload by its kind and name', () => {

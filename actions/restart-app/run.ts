@@ -59,7 +59,8 @@ async function find(client: KubernetesClient, inputs: Inputs): Promise<Target> {
     kind = named.kind;
     workload = await client.get(restartable(kind), named.name);
   } else {
-    const selector = (await client.get(resources.services, inputs.service ?? '')).spec.selector ?? {};
+    const [service = ''] = inputs.service ?? [];
+    const selector = (await client.get(resources.services, service)).spec.selector ?? {};
     const behind: { kind: WorkloadKind; workload: Restartable }[] = [];
     for (const each of Object.keys(workloadKinds) as WorkloadKind[]) {
       const { items } = await client.list(restartable(each));
@@ -75,8 +76,8 @@ async function find(client: KubernetesClient, inputs: Inputs): Promise<Target> {
       throw new DeployError(
         only === undefined ? 'not_found' : 'invalid_input',
         only === undefined
-          ? `Nothing that runs has pods for Service ${inputs.service}.`
-          : `Several workloads have pods for Service ${inputs.service}: ${names}.`,
+          ? `Nothing that runs has pods for Service ${service}.`
+          : `Several workloads have pods for Service ${service}: ${names}.`,
         { remedy: 'Name the one to restart: `workload`.' },
       );
     }

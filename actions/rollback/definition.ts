@@ -1,6 +1,7 @@
 import { defineAction } from '@deploy-actions/action-kit';
 import {
   checkKubernetesTarget,
+  checkFollowers,
   checkLedger,
   checkState,
   checkTarget,
@@ -8,6 +9,7 @@ import {
   deliveryInputs,
   deliveryOutputs,
   githubInputs,
+  kubernetesFollowerInputs,
   kubernetesTargetInputs,
   ledgerInputs,
   optionalWorkloadInput,
@@ -26,6 +28,7 @@ export const definition = defineAction({
   inputs: {
     ...targetInputs,
     ...kubernetesTargetInputs,
+    ...kubernetesFollowerInputs,
     ...optionalWorkloadInput,
     ...deliveryInputs,
     ...ledgerInputs,
@@ -52,6 +55,7 @@ export const definition = defineAction({
   check: (inputs) => [
     ...checkTarget(inputs),
     ...(inputs.workload === undefined ? checkKubernetesTarget(inputs) : checkWorkload(inputs)),
+    ...checkFollowers(inputs),
     ...checkLedger(inputs),
     ...checkState(inputs),
   ],

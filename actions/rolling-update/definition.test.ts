@@ -8,7 +8,7 @@ describe('inputs of rolling-update', () => {
   it('need no more than a workload and an image', () => {
     const inputs = {
       workload: 'deployment/helpdesk',
-      image: { repository: 'acme/app', tag: '1.4', digest: undefined },
+      image: [{ repository: 'acme/app', tag: '1.4', digest: undefined }],
     };
     expect(otherwise('app', inputs)).toBe('helpdesk');
     expect(otherwise('environment', inputs)).toBe('');

@@ -1,10 +1,12 @@
 import { defineAction, type Problem } from '@deploy-actions/action-kit';
-import { DeployError } from '@deploy-actions/core';
-import { parseLimits } from '@deploy-actions/findings';
-import { parseScanTarget } from '@deploy-actions/scanners';
+import {
+  checkLimits,
+  limitsForm,
+  parseScanTarget,
+  verdictInputs,
+  verdictOutputs,
+} from '@deploy-actions/scanners';
 import { githubInputs } from '@deploy-actions/targets';
-
-const limitsForm = 'Limits such as `critical: 0, high: 5`; `none` for no limit.';
 
 export const definition = defineAction({
   name: 'trivy-scan',
@@ -14,7 +16,12 @@ export const definition = defineAction({
   icon: 'shield',
   color: 'blue',
   mutates: false,
-  permissions: { checks: 'write', 'pull-requests': 'write', 'security-events': 'write' },
+  permissions: {
+    packages: 'read',
+    checks: 'write',
+    'pull-requests': 'write',
+    'security-events': 'write',
+  },
   inputs: {
     targets: {
       kind: 'list',
@@ -24,29 +31,24 @@ export const definition = defineAction({
       example: 'image:ghcr.io/acme/backend:1.4.2, fs:.',
       config: 'scan.targets',
     },
+    ...verdictInputs('scan', 'critical: 0, high: 5', '`.trivyignore.yaml`, else `.trivyignore`'),
+    limits: {
+      kind: 'string',
+      description: `How many vulnerabilities may be found. ${limitsForm}`,
+      default: 'critical: 0, high: 5',
+      config: 'scan.limits',
+    },
     baseline: {
       kind: 'list',
       description:
         'What each target is compared with, in the same order: the image that is deployed, the folder with the base branch. Both are scanned with the same database, so that a finding is new only when the change brought it; then only new ones count against the limits.',
       example: 'image:ghcr.io/acme/backend:1.4.1, fs:base',
     },
-    'count-known': {
-      kind: 'boolean',
-      description: 'Whether findings count that the baseline has too.',
-      default: 'false',
-      config: 'scan.count-known',
-    },
     scanners: {
       kind: 'list',
       description: 'What is looked for: `vuln`, `secret`, `misconfig`, `license`.',
       default: 'vuln, secret, misconfig',
       config: 'scan.scanners',
-    },
-    limits: {
-      kind: 'string',
-      description: `How many vulnerabilities may be found. ${limitsForm}`,
-      default: 'critical: 0, high: 5',
-      config: 'scan.limits',
     },
     'misconfiguration-limits': {
       kind: 'string',
@@ -73,21 +75,6 @@ export const definition = defineAction({
       default: 'false',
       config: 'scan.ignore-unfixed',
     },
-    'ignore-file': {
-      kind: 'path',
-      within: 'workspace',
-      description:
-        'A `.trivyignore` or `.trivyignore.yaml`. Entries hold to the end of their last day; what is ignored, expired or unused is said. Default: `.trivyignore.yaml`, else `.trivyignore`, where there is one.',
-      example: 'security/.trivyignore.yaml',
-      config: 'scan.ignore-file',
-    },
-    'ignore-without-date': {
-      kind: 'enum',
-      values: ['warn', 'fail'],
-      description: 'What to do about ignore entries that have no last day.',
-      default: 'warn',
-      config: 'scan.ignore-without-date',
-    },
     vex: {
       kind: 'list',
       description:
@@ -111,7 +98,8 @@ export const definition = defineAction({
     },
     sarif: {
       kind: 'boolean',
-      description: 'Whether everything found goes to code scanning, one category for each target.',
+      description:
+        'Whether everything found goes to code scanning, a category for each image, archive and bill of materials, and one for all that lies in files of the repository.',
       default: 'true',
       config: 'scan.sarif',
     },
@@ -175,12 +163,7 @@ export const definition = defineAction({
     ...githubInputs,
   },
   outputs: {
-    passed: {
-      description: '`true` when every limit was kept, `false` when not; empty when a scan could not run.',
-    },
-    counts: { description: 'JSON of what counted, by severity.' },
-    findings: { description: 'How many findings there are, ignored ones left out.' },
-    new: { description: 'How many of them the baseline does not have; empty without a baseline.' },
+    ...verdictOutputs,
     reports: { description: "JSON of target to the path of Trivy's report." },
     sboms: { description: 'JSON of target to the path of its bill of materials.' },
   },
@@ -214,16 +197,8 @@ export const definition = defineAction({
         message: 'is not known; allowed are `vuln`, `secret`, `misconfig`, `license`.',
       });
     }
-    for (const input of ['limits', 'misconfiguration-limits', 'licence-limits'] as const) {
-      const text = inputs[input];
-      if (text === undefined) continue;
-      try {
-        parseLimits(text, input);
-      } catch (thrown) {
-        if (!(thrown instanceof DeployError)) throw thrown;
-        problems.push({ input, value: text, message: `is not allowed. ${thrown.remedy ?? thrown.message}` });
-      }
-    }
+    for (const input of ['limits', 'misconfiguration-limits', 'licence-limits'] as const)
+      problems.push(...checkLimits(input, inputs[input]));
     if (inputs['trivy-sha256'] !== undefined && inputs['trivy-version'] === undefined) {
       problems.push({ input: 'trivy-sha256', message: 'goes with `trivy-version`.' });
     }

@@ -1,107 +1,19 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { InputValues, Outcome } from '@deploy-actions/action-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTestContext, type TestContext } from '../../test/support/context.ts';
+import type { TrivyStandIn } from '../../test/support/trivy-stand-in.ts';
 import { definition } from './definition.ts';
-import { run } from './run.ts';
+import { type ScanBench, scanBench } from './test-support.ts';
 
-// A stand-in for Trivy that answers as Trivy 0.69 was seen to: it copies recorded reports, and fails with its exit codes and words. The
-// real one runs in test/platforms.
-
-type Inputs = InputValues<(typeof definition)['inputs']>;
-
-const recorded = join(import.meta.dirname, '../../packages/scanners/testdata');
 let folder = '';
-
-const standIn = `#!/bin/sh
-echo "$*" >> "$CALLS"
-output= what= download= previous=
-for word in "$@"; do
-  [ "$previous" = --output ] && output=$word
-  [ "$word" = --download-db-only ] && download=1
-  previous=$word
-done
-case "$1" in
-version) echo '{"Version":"0.69.1"}'; exit 0 ;;
-convert) echo '{}' > "$output"; exit 0 ;;
-esac
-if [ -n "$download" ]; then
-  if [ -e "$NO_DATABASE" ]; then
-    echo '2026-01-01T00:00:00Z	FATAL	Fatal error	run error: init error: DB error: failed to download vulnerability DB: connection refused' >&2
-    exit 1
-  fi
-  mkdir -p "$CACHE/db"
-  printf '{"Version":2,"UpdatedAt":"%s"}' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" > "$CACHE/db/metadata.json"
-  exit 0
-fi
-case " $* " in
-*/clean:*) cp "$RECORDED/clean.json" "$output" ;;
-" fs "*) cp "$RECORDED/fs.json" "$output" ;;
-*' cut '*) head -c 500 "$RECORDED/fs.json" > "$output" ;;
-*' nothing '*) ;;
-*' missing '*)
-  echo '2026-01-01T00:00:00Z	FATAL	Fatal error	run error: image scan error: scan error: unable to find the specified image "missing"' >&2
-  exit 1 ;;
-*) cp "$RECORDED/image.json" "$output" ;;
-esac
-`;
-
+let trivy: TrivyStandIn;
+let scan: ScanBench['scan'];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'trivy-scan-'));
-  await mkdir(join(folder, 'bin'));
-  await mkdir(join(folder, 'workspace'));
-  await writeFile(join(folder, 'bin', 'trivy'), standIn);
-  await chmod(join(folder, 'bin', 'trivy'), 0o755);
+  ({ trivy, scan } = await scanBench(folder));
 });
 afterEach(() => rm(folder, { recursive: true }));
-
-const calls = async () => (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n');
-
-async function scan(changes: Partial<Inputs>): Promise<{ outcome: Outcome; test: TestContext }> {
-  const test = createTestContext({
-    environment: {
-      PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
-      CALLS: join(folder, 'calls'),
-      CACHE: join(folder, 'cache'),
-      NO_DATABASE: join(folder, 'no-database'),
-      RECORDED: recorded,
-    },
-  });
-  Object.assign(test.context.facts, { workspace: join(folder, 'workspace'), temp: join(folder, 'temp') });
-  const outcome = await run(
-    {
-      targets: ['image:registry.example/helpdesk-backend:1.4.2'],
-      baseline: undefined,
-      'count-known': false,
-      scanners: ['vuln', 'secret', 'misconfig'],
-      limits: 'critical: 0, high: 5',
-      'misconfiguration-limits': 'critical: 0',
-      'licence-limits': 'none',
-      secrets: 'fail',
-      'ignore-unfixed': false,
-      'ignore-file': undefined,
-      'ignore-without-date': 'warn',
-      vex: undefined,
-      sbom: 'none',
-      'output-directory': undefined,
-      sarif: true,
-      'trivy-version': undefined,
-      'trivy-sha256': undefined,
-      'trivy-mirror': new URL('https://trivy.example/releases'),
-      'cache-directory': join(folder, 'cache'),
-      'database-mirrors': undefined,
-      'max-database-age': 7 * 86_400_000,
-      offline: false,
-      timeout: 60_000,
-      'github-token': undefined,
-      ...changes,
-    },
-    test.context,
-  );
-  return { outcome, test };
-}
 
 describe('a scan', () => {
   it('passes a clean image', async () => {
@@ -129,7 +41,7 @@ describe('a scan', () => {
 
   it('asks for the database once, whatever the number of targets, and scans each once', async () => {
     await scan({ targets: ['image:registry.example/clean:1', 'image:registry.example/clean:2', 'fs:.'] });
-    const made = await calls();
+    const made = await trivy.calls();
     expect(made.filter((line) => line.includes('--download-db-only'))).toHaveLength(1);
     expect(made.filter((line) => line.includes('--skip-db-update'))).toHaveLength(3);
   });
@@ -180,7 +92,7 @@ describe('a scan that could not run is an error, neither passed nor findings', (
   });
 
   it('a Trivy that is neither there nor to be had', async () => {
-    await rm(join(folder, 'bin', 'trivy'));
+    await rm(join(trivy.bin, 'trivy'));
     const { outcome } = await scan({ 'trivy-version': '0.70.0' });
     expect(outcome).toMatchObject({
       result: 'error',
@@ -192,7 +104,7 @@ describe('a scan that could not run is an error, neither passed nor findings', (
   });
 
   it('a Trivy on PATH that was tampered with', async () => {
-    await writeFile(join(folder, 'bin', 'trivy'), `#!/bin/sh\necho '{"Version":"0.69.5"}'\n`);
+    await writeFile(join(trivy.bin, 'trivy'), `#!/bin/sh\necho '{"Version":"0.69.5"}'\n`);
     expect((await scan({})).outcome).toMatchObject({ result: 'error', reasonCode: 'tool_rejected' });
   });
 
@@ -201,7 +113,7 @@ describe('a scan that could not run is an error, neither passed nor findings', (
     { timeout: 60_000 },
     async () => {
       await scan({ targets: ['image:registry.example/clean:1'] });
-      await writeFile(join(folder, 'no-database'), '');
+      await writeFile(trivy.noDatabase, '');
       const { outcome, test } = await scan({ targets: ['image:registry.example/clean:1'] });
       expect(outcome.result).toBe('succeeded');
       expect(test.context.summary.text()).toMatch(/a kept copy, .* old/);
@@ -216,6 +128,38 @@ describe('a scan that could not run is an error, neither passed nor findings', (
       });
     },
   );
+});
+
+describe('the database', () => {
+  const targets = ['image:registry.example/clean:1'];
+
+  it('is had from the first mirror that answers', async () => {
+    const { outcome, test } = await scan({
+      targets,
+      'database-mirrors': [
+        'down.example/trivy-db:2',
+        'mirror.example/trivy-db:2',
+        'other.example/trivy-db:2',
+      ],
+    });
+    expect(outcome.result).toBe('succeeded');
+    const asked = (await trivy.calls()).filter((line) => line.includes('--download-db-only'));
+    expect(asked.map((line) => /--db-repository (\S+)/.exec(line)?.[1])).toEqual([
+      'down.example/trivy-db:2',
+      'mirror.example/trivy-db:2',
+    ]);
+    expect(test.lines).toContain('The vulnerability database is from mirror.example/trivy-db:2.');
+  });
+
+  it('is not asked for when nothing may be downloaded, nor is that of Java', async () => {
+    await scan({ targets });
+    const { outcome, test } = await scan({ targets, offline: true });
+    expect(outcome.result).toBe('succeeded');
+    expect(test.context.summary.text()).toMatch(/a kept copy, .* old \(downloading is switched off\)/);
+    const calls = await trivy.calls();
+    expect(calls.filter((line) => line.includes('--download-db-only'))).toHaveLength(1);
+    expect(calls.at(-1)).toContain('--skip-java-db-update');
+  });
 });
 
 describe('inputs of trivy-scan', () => {

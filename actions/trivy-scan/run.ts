@@ -4,40 +4,37 @@ import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@d
 import { formatDuration } from '@deploy-actions/core';
 import {
   compare,
-  describeCounts,
   type Finding,
   identify,
   type Limits,
   parseLimits,
   severities,
-  type Target,
 } from '@deploy-actions/findings';
-import { openReporting, publishFindings } from '@deploy-actions/publish';
 import {
-  applyIgnores,
+  concludeScan,
   type Database,
-  judgeScan,
+  type FindingClass,
   orNoVerdict,
   parseScanTarget,
   prepareDatabase,
-  readIgnoreFile,
-  refuseTampered,
-  refuseUndated,
+  readIgnores,
   releaseHosts,
+  repositoryFiles,
   type Scan,
   type Scanned,
   type Scanner,
   type ScanTarget,
   scanTarget,
   type ScanVerdict,
-  tellIgnores,
+  targetCells,
   trivyArchive,
+  trivyOnPath,
   type TrivyOptions,
   trivyVersion,
-  versionOf,
+  withoutBaseline,
   writeBill,
 } from '@deploy-actions/scanners';
-import { findProgram, installTool } from '@deploy-actions/tools';
+import { installTool } from '@deploy-actions/tools';
 import { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -56,13 +53,8 @@ interface Result {
 async function findTrivy(inputs: Inputs, context: Context): Promise<string> {
   const { environment, log, signal } = context;
   if (inputs['trivy-version'] === undefined) {
-    const program = await findProgram('trivy', environment);
-    if (program !== undefined) {
-      const version = await versionOf(program, { environment, signal });
-      refuseTampered(version, program);
-      log.info(`Trivy ${version} is on PATH: ${program}.`);
-      return program;
-    }
+    const program = await trivyOnPath({ environment, log, signal });
+    if (program !== undefined) return program;
   }
   const machine = `${process.platform}-${process.arch}`;
   const { version, url, sha256 } = trivyArchive(
@@ -115,9 +107,9 @@ async function scanAll(
   const baselines = parsed(inputs.baseline ?? []);
   for (const [index, scanned] of parsed(inputs.targets).entries()) {
     const report = join(folder, `${fileName(scanned, index)}.json`);
-    const scan = await scanTarget(scanned, report, trivy);
-    let findings = identify(scan.findings);
     const baseline = baselines[index];
+    const scan = await scanTarget(withoutBaseline(scanned, baseline), report, trivy);
+    let findings = identify(scan.findings);
     if (baseline !== undefined) {
       const before = await scanTarget(
         baseline,
@@ -141,17 +133,14 @@ async function scanAll(
   return results;
 }
 
-function policyOf(inputs: Inputs) {
+/** Licences count when they are looked for, secrets unless they are to be told only. */
+function limitsOf(inputs: Inputs): Record<FindingClass, Limits> {
   const none: Limits = Object.fromEntries(severities.map((severity) => [severity, 0]));
   return {
-    limits: {
-      vulnerability: parseLimits(inputs.limits, 'limits'),
-      misconfiguration: parseLimits(inputs['misconfiguration-limits'], 'misconfiguration-limits'),
-      licence: parseLimits(inputs['licence-limits'], 'licence-limits'),
-      secret: inputs.secrets === 'fail' ? none : {},
-    },
-    ignoreUnfixed: inputs['ignore-unfixed'],
-    onlyNew: inputs.baseline !== undefined && !inputs['count-known'],
+    vulnerability: parseLimits(inputs.limits, 'limits'),
+    misconfiguration: parseLimits(inputs['misconfiguration-limits'], 'misconfiguration-limits'),
+    licence: parseLimits(inputs['licence-limits'], 'licence-limits'),
+    secret: inputs.secrets === 'fail' ? none : {},
   };
 }
 
@@ -166,35 +155,28 @@ function tellDatabase({ source, age, why }: Database, context: Context): string 
   return text;
 }
 
-/** Where a target has a category in code scanning also when nothing was found in it, so that its alerts close. */
-function sarifTargets(results: readonly Result[]): Target[] {
-  return results.flatMap(({ scanned, findings }) =>
-    scanned.target === null ? findings.map(({ target }) => target) : [scanned.target],
-  );
-}
-
 function summarize(
-  context: Context,
+  { summary }: Context,
   results: readonly Result[],
+  kept: ReadonlySet<Finding>,
   verdict: ScanVerdict,
   database: string,
 ): void {
-  context.summary.table(
+  summary.table(
     ['Target', 'Findings', 'New', 'Packages'],
     results.map(({ scanned, scan, findings }) => {
-      const counts = severities
-        .map((severity) => [severity, findings.filter((each) => each.severity === severity).length] as const)
-        .filter(([, count]) => count > 0);
-      const compared = findings.some(({ known }) => known !== null);
+      const [name = '', ...cells] = targetCells(
+        nameOf(scanned),
+        findings.filter((finding) => kept.has(finding)),
+      );
       return [
-        `${escapeMarkdown(nameOf(scanned))}${scan.endOfLife ? ' (its system gets no updates any more)' : ''}`,
-        counts.length === 0 ? 'none' : counts.map(([severity, count]) => `${count} ${severity}`).join(', '),
-        compared ? String(findings.filter(({ known }) => known === false).length) : '',
+        `${name}${scan.endOfLife ? ' (its system gets no updates any more)' : ''}`,
+        ...cells,
         scan.packages === null ? '' : String(scan.packages),
       ];
     }),
   );
-  context.summary.list([
+  summary.list([
     ...verdict.byClass.map(({ class: name, message }) => `${name}: ${escapeMarkdown(message)}`),
     escapeMarkdown(database),
   ]);
@@ -206,12 +188,7 @@ export function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>>
 
 async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { facts, log, signal, environment } = context;
-  const ignores = await readIgnoreFile(
-    inputs['ignore-file'],
-    ['.trivyignore.yaml', '.trivyignore'],
-    facts.workspace,
-  );
-  refuseUndated(ignores, inputs['ignore-without-date'], log);
+  const ignores = await readIgnores(inputs, ['.trivyignore.yaml', '.trivyignore'], context);
   const own = join(facts.temp, 'deploy-actions', 'trivy');
   const folder = inputs['output-directory'] ?? join(own, 'reports');
   await mkdir(folder, { recursive: true });
@@ -220,6 +197,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     cache: inputs['cache-directory'] ?? join(own, 'cache'),
     scanners: inputs.scanners as Scanner[],
     vex: inputs.vex ?? [],
+    offline: inputs.offline,
     timeout: inputs.timeout,
     directory: facts.workspace,
     environment,
@@ -241,39 +219,28 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     : 'Vulnerabilities were not looked for, so no database was needed.';
 
   const results = await scanAll(inputs, context, trivy, folder);
-  const sorted = applyIgnores(
-    results.flatMap(({ findings }) => findings),
-    ignores,
-    new Date().toISOString().slice(0, 10),
-  );
-  tellIgnores(sorted, log, context.summary);
-  const kept = new Set<Scanned>(sorted.kept);
-  for (const result of results) result.findings = result.findings.filter((finding) => kept.has(finding));
-  const findings = results.flatMap((result) => result.findings);
-  const verdict = judgeScan(findings, policyOf(inputs));
-  summarize(context, results, verdict, database);
-  await publishFindings(openReporting(context, inputs['github-token']), context, {
+  const folders = results.flatMap(({ scanned }) => (scanned.target === null ? [scanned.what] : []));
+  const { findings, verdict, outputs, ...outcome } = await concludeScan(inputs, context, {
     purpose: 'trivy-scan',
     title: 'Trivy scan',
-    findings,
-    verdict: { passed: verdict.passed, message: verdict.message },
-    ...(inputs.sarif ? { sarif: { tool: 'Trivy', targets: sarifTargets(results) } } : {}),
+    tool: 'Trivy',
+    limits: limitsOf(inputs),
+    found: results.flatMap((result) => result.findings),
+    ignores,
+    ignoreUnfixed: inputs['ignore-unfixed'],
+    targets: results.flatMap(({ scanned }) => scanned.target ?? []),
+    ...(folders.length === 0 ? {} : { files: repositoryFiles(folders) }),
+    done: results.length === 1 ? '1 target scanned' : `${results.length} targets scanned`,
+    remedy:
+      'Update what has a fixed version; for what cannot be mended now, write an ignore entry with a last day and a reason.',
+    summarize: (kept, judged) => summarize(context, results, new Set(kept), judged, database),
   });
-
   const byTarget = (value: (result: Result) => string | undefined) =>
     JSON.stringify(Object.fromEntries(results.map((result) => [nameOf(result.scanned), value(result)])));
   return {
-    result: verdict.passed ? 'succeeded' : 'failed',
-    reasonCode: verdict.passed ? 'ok' : 'findings_over_limit',
-    message: `${results.length === 1 ? '1 target' : `${results.length} targets`} scanned; ${describeCounts(verdict.counts)} counted. ${verdict.message}`,
-    remedy: verdict.passed
-      ? undefined
-      : 'Update what has a fixed version; for what cannot be mended now, write an ignore entry with a last day and a reason.',
+    ...outcome,
     outputs: {
-      passed: verdict.passed,
-      counts: JSON.stringify(verdict.counts),
-      findings: findings.length,
-      new: inputs.baseline === undefined ? undefined : findings.filter(({ known }) => known === false).length,
+      ...outputs,
       reports: byTarget(({ report }) => report),
       sboms: inputs.sbom === 'none' ? undefined : byTarget(({ bill }) => bill),
     },

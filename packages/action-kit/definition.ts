@@ -30,11 +30,19 @@ export type InputSpec = InputBase &
     | { kind: 'percentage' }
     | { kind: 'duration'; min?: string; max?: string }
     | { kind: 'enum'; values: readonly string[] }
-    | { kind: 'list'; /** Default: commas and lines. */ separator?: 'lines' }
+    | {
+        kind: 'list';
+        /** Default: commas and lines. */
+        separator?: 'lines';
+        /** Of each item. */
+        pattern?: RegExp;
+        allowed?: string;
+      }
     | { kind: 'integers'; min: number; max: number }
     | { kind: 'map' }
     | { kind: 'command' }
     | { kind: 'image' }
+    | { kind: 'images' }
     | { kind: 'path'; within: 'workspace' | 'host' }
     | { kind: 'url' }
     | { kind: 'secret' }
@@ -64,6 +72,7 @@ interface ValueByKind {
   map: Record<string, string>;
   command: string[];
   image: ImageReference;
+  images: ImageReference[];
   path: string;
   url: URL;
   secret: string;

@@ -41,6 +41,7 @@ function textOf(spec: InputSpec, value: Json): string | undefined {
     case 'integers':
       return Array.isArray(value) ? allTexts(value)?.join(',') : scalarText(value);
     case 'list':
+    case 'images':
       return Array.isArray(value) ? allTexts(value)?.join('\n') : textAlone(value);
     case 'command':
       if (Array.isArray(value)) return allTexts(value)?.map(quoted).join(' ');
@@ -75,6 +76,7 @@ function allowedInConfig(spec: InputSpec): string {
     case 'duration':
       return 'text such as `10m`';
     case 'list':
+    case 'images':
     case 'command':
       return 'text, or a list of texts';
     case 'map':

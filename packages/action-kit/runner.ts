@@ -47,3 +47,10 @@ export function readRunFacts(environment: NodeJS.ProcessEnv, cwd: string): RunFa
     temp: value('RUNNER_TEMP') || join(workspace, '.deploy-actions'),
   };
 }
+
+/** Where the job asks for an OIDC token, and with what; undefined where it may not (`permissions: id-token: write`). */
+export function oidcRequest(environment: NodeJS.ProcessEnv): { url: URL; token: string } | undefined {
+  const address = environment['ACTIONS_ID_TOKEN_REQUEST_URL'] ?? '';
+  const token = environment['ACTIONS_ID_TOKEN_REQUEST_TOKEN'] ?? '';
+  return token === '' || !URL.canParse(address) ? undefined : { url: new URL(address), token };
+}

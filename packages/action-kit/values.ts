@@ -138,9 +138,14 @@ export async function parseValue(spec: InputSpec, text: string, workspace: strin
     case 'list': {
       const byLine = spec.separator === 'lines';
       const value = items(text, byLine ? /\n/ : undefined);
-      return value.length === 0
-        ? problem(`has no item; allowed is a list, separated by ${byLine ? 'lines' : 'commas or lines'}`)
-        : { value };
+      if (value.length === 0)
+        return problem(
+          `has no item; allowed is a list, separated by ${byLine ? 'lines' : 'commas or lines'}`,
+        );
+      const { pattern } = spec;
+      return pattern === undefined || value.every((item) => pattern.test(item))
+        ? { value }
+        : problem(`has an item that is not allowed; allowed is ${spec.allowed ?? String(pattern)}`);
     }
     case 'map':
       return mapOf(text);
@@ -155,6 +160,14 @@ export async function parseValue(spec: InputSpec, text: string, workspace: strin
       return value === undefined
         ? problem('is not an image reference; allowed is registry[:port]/path[:tag][@sha256:digest]')
         : { value };
+    }
+    case 'images': {
+      const values = items(text).map(parseImageReference);
+      return values.length === 0 || values.includes(undefined)
+        ? problem(
+            'is no image reference, or has an item that is none; allowed is registry[:port]/path[:tag][@sha256:digest], several separated by commas or lines',
+          )
+        : { value: values };
     }
     case 'path': {
       if (text.includes('\0')) return problem('holds a NUL character; allowed is a path');

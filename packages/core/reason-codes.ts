@@ -22,6 +22,12 @@ export const reasonCodes = {
   checks_not_green:
     'A check that the commit has to pass failed, or was not there in time; nothing was touched.',
   tool_rejected: 'A program that was downloaded is not the one that was asked for; it was not run.',
+  build_failed: 'An image could not be built; the report has the last lines of the step that failed.',
+  image_unverified: 'An image at a registry is not what its digest says, or a platform of it is not there.',
+  image_not_scanned: 'An image was to be released of which there is no verdict of a scan.',
+  tag_immutable:
+    'A tag of a release points at another image, and tags of releases do not move; nothing was written.',
+  registry_rejected: 'A registry did not take what was written to it.',
   scan_failed: 'A scan could not run to its end, so there is no verdict.',
   findings_over_limit: 'A scan found more than its limits allow.',
   start_failed: 'The new version could not be started or ended by itself.',

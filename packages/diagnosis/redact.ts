@@ -29,18 +29,21 @@ const named =
   /(["']?)([A-Za-z][\w.-]{0,60})\1(\s*[=:]\s*)(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s,;&"'}\])]+))/g;
 const option = /(--?)([A-Za-z][\w-]{0,60})(\s+)([^\s-][^\s]*)/g;
 
-/** A word that nobody chose: long, of capitals, small letters and digits. Digests, UIDs and names of pods have no capitals. */
+/**
+ * A word that nobody chose: long, of capitals, small letters and digits. Digests, UIDs and names of pods have no capitals. Of random
+ * base64url this misses 4 in 100,000 of 32 bytes and 2 in 1,000 of 18: what has a name, or stands in the environment, does not rest on it.
+ */
 const word = /[A-Za-z\d+/_-]{20,}={0,2}/g;
 
 function isRandom(text: string): boolean {
   const digits = text.match(/\d/g)?.length ?? 0;
   const capitals = text.match(/[A-Z]/g)?.length ?? 0;
   const small = text.match(/[a-z]/g)?.length ?? 0;
-  if (capitals < 3 || small < 3) return false;
+  if (capitals < 1 || small < 1) return false;
   if (/[/]/.test(text) && text.split('/').every((part) => part.length < 16)) return false;
   // Words that are joined change from small to capital where one begins; random ones change all the time.
   const changes = text.match(/[a-z\d](?=[A-Z])|[A-Z](?=[a-z\d])|\d(?=[a-z])|[a-z](?=\d)/g)?.length ?? 0;
-  return digits >= 1 ? changes >= text.length / 4 : changes >= text.length / 3;
+  return digits >= 1 ? changes >= text.length / 6 : changes >= text.length / 3;
 }
 
 /** Takes secrets out of texts that others wrote. */

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
-import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sarifProblems } from '../../test/support/sarif.ts';
 import { identify } from './fingerprint.ts';
-import { categoryOf, sarifLimits, writeSarif, type Analysis } from './sarif.ts';
+import { bundleSarif, categoryOf, sarifLimits, writeSarif, type Analysis } from './sarif.ts';
 import type { Finding } from './model.ts';
 import { anyFindings, draft, many, some } from './testdata/samples.ts';
 
@@ -36,17 +35,6 @@ interface Result {
   }[];
 }
 
-const reference = /^(?:[\w.~!$&'()*+,;=:@/?#[\]-]|%[0-9A-F]{2})*$/;
-// The published schema has a pattern that is none in Unicode mode.
-const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false })
-  .addFormat('uri', { type: 'string', validate: (text) => reference.test(text) && URL.canParse(text) })
-  .addFormat('uri-reference', { type: 'string', validate: (text) => reference.test(text) })
-  .addFormat('date-time', { type: 'string', validate: (text) => !Number.isNaN(Date.parse(text)) });
-const schema = JSON.parse(
-  readFileSync(new URL('testdata/sarif-schema-2.1.0.json', import.meta.url), 'utf8'),
-) as object;
-const validate = ajv.compile(schema);
-
 const analysis = (findings: readonly Finding[], parts: Partial<Analysis> = {}): Analysis => ({
   tool: { name: 'Trivy', version: '0.69.3', link: 'https://trivy.dev' },
   category: 'trivy-scan/image/ghcr.io/acme/backend',
@@ -61,7 +49,7 @@ function incompressible(seed: number): string {
 
 function runOf(text: string): Log['runs'][0] {
   const log: unknown = JSON.parse(text);
-  expect(validate(log), ajv.errorsText(validate.errors)).toBe(true);
+  expect(sarifProblems(log)).toBe('');
   return (log as Log).runs[0]!;
 }
 
@@ -94,8 +82,8 @@ describe('SARIF', () => {
   it('refuses nonsense: the schema is really looked at', () => {
     const log = JSON.parse(writeSarif(analysis(some({ high: 1 }))).text) as Log;
     log.runs[0]!.results[0]!.level = 'fatal';
-    expect(validate(log)).toBe(false);
-    expect(validate({ version: '2.1.0' })).toBe(false);
+    expect(sarifProblems(log)).toContain('level');
+    expect(sarifProblems({ version: '2.1.0' })).toContain('runs');
   });
 
   it('says each rule once, with the worst rating it was given', () => {
@@ -210,5 +198,32 @@ describe('SARIF', () => {
     }
     expect(written.properties.tags).toHaveLength(10);
     expect(run.results[0]!.message.text.length).toBeLessThanOrEqual(4_096);
+  });
+});
+
+describe('analyses in one file', () => {
+  const written = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      writeSarif(analysis(some({ high: 3 }), { category: `c/${index}` })),
+    );
+
+  it('are runs of their own, at most 20, in their order', () => {
+    const bundles = bundleSarif(written(45));
+    expect(bundles.map(({ categories }) => categories.length)).toEqual([20, 20, 5]);
+    expect(bundles.flatMap(({ categories }) => categories).at(-1)).toBe('c/44');
+    const log = JSON.parse(gunzipSync(bundles[0]!.gzip).toString()) as Log;
+    expect(sarifProblems(log)).toBe('');
+    expect(log.runs.map(({ automationDetails }) => automationDetails.id)).toEqual(
+      Array.from({ length: 20 }, (_, index) => `c/${index}/`),
+    );
+  });
+
+  it('are in several where they are too large for one', () => {
+    const findings = Array.from({ length: 20 }, (_, index) => draft({ message: incompressible(index) }));
+    const files = ['a', 'b', 'c'].map((category) => writeSarif(analysis(identify(findings), { category })));
+    const gzipBytes = files[0]!.gzip.length * 2.5;
+    const bundles = bundleSarif(files, { gzipBytes });
+    expect(bundles.map(({ categories }) => categories)).toEqual([['a', 'b'], ['c']]);
+    for (const { gzip } of bundles) expect(gzip.length).toBeLessThanOrEqual(gzipBytes);
   });
 });

@@ -12,13 +12,14 @@ import { clip } from './text.ts';
 /**
  * What code scanning takes, from its table "Validating your SARIF file": 10 MB of gzip; 25,000 results in a run, of
  * which it keeps 5,000; 25,000 rules in a run (never more than results here); 1,000 locations in a result, of which it
- * reads the first (one is written); 20 tags in a rule, of which it keeps 10; 20 runs in a file (one is written). `name`
+ * reads the first (one is written); 20 tags in a rule, of which it keeps 10; 20 runs in a file, of different categories. `name`
  * is limited to 255 characters, the descriptions of a rule to 1,024. So that it is known what is missing, and that it
  * is the least severe, no more is written than it keeps.
  */
 export const sarifLimits = {
   results: 5_000,
   gzipBytes: 10_000_000,
+  runs: 20,
   tags: 10,
   description: 1_024,
   /** Not GitHub's: they keep one text from using up the file. */
@@ -26,7 +27,7 @@ export const sarifLimits = {
   help: 16_384,
 };
 
-/** One tool's findings in one target: what one upload to code scanning holds. */
+/** One tool's findings in one target: a run of a file, and a category of code scanning. */
 export interface Analysis {
   tool: { name: string; version: string | null; link: string | null };
   /** Tells it from other analyses of the tool at the same commit; a new upload replaces the one of this category. */
@@ -41,6 +42,8 @@ export interface SarifFile {
   text: string;
   /** `text` as it is uploaded, before base64. */
   gzip: Buffer;
+  /** The JSON text of its one run. */
+  run: string;
   cut: Cut;
   /** What was cut, in words; empty when nothing was. */
   notice: string;
@@ -59,17 +62,55 @@ export function writeSarif(analysis: Analysis, limits: Partial<typeof sarifLimit
   for (;;) {
     const cut = cutAfter(ordered, kept);
     const notice = describeCut(cut, ordered.length);
-    const text = JSON.stringify(logOf(analysis, ordered.slice(0, kept), notice));
+    const run = JSON.stringify(runOf(analysis, ordered.slice(0, kept), notice));
+    const text = logOf([run]);
     const gzip = gzipSync(text);
     if (gzip.length <= gzipBytes || kept === 0) {
-      return { category: analysis.category, text, gzip, cut, notice };
+      return { category: analysis.category, text, gzip, run, cut, notice };
     }
     // Compressed size is nearly proportional to the number of results; a little less ends the search soon.
     kept = Math.min(kept - 1, Math.floor(((kept * gzipBytes) / gzip.length) * 0.97));
   }
 }
 
-function logOf({ tool, category }: Analysis, findings: readonly Finding[], notice: string) {
+/** Several analyses in one file, which is one upload and one wait for GitHub to process it. */
+export interface SarifBundle {
+  categories: string[];
+  gzip: Buffer;
+}
+
+/** As few files as their limits allow; the order is kept. Categories have to differ. */
+export function bundleSarif(
+  files: readonly SarifFile[],
+  limits: Partial<typeof sarifLimits> = {},
+): SarifBundle[] {
+  const { runs, gzipBytes } = { ...sarifLimits, ...limits };
+  const groups: { files: SarifFile[]; bytes: number }[] = [];
+  for (const file of files) {
+    const last = groups.at(-1);
+    // Together they are hardly ever larger than one by one; a tenth is left for when they are.
+    const fits = last !== undefined && last.bytes + file.gzip.length <= gzipBytes * 0.9;
+    if (fits && last.files.length < runs) {
+      last.files.push(file);
+      last.bytes += file.gzip.length;
+    } else groups.push({ files: [file], bytes: file.gzip.length });
+  }
+  return groups.map(({ files: own }) => {
+    const [first] = own;
+    return {
+      categories: own.map(({ category }) => category),
+      gzip: own.length === 1 && first !== undefined ? first.gzip : gzipSync(logOf(own.map(({ run }) => run))),
+    };
+  });
+}
+
+function logOf(runs: readonly string[]): string {
+  const $schema =
+    'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json';
+  return `{"$schema":${JSON.stringify($schema)},"version":"2.1.0","runs":[${runs.join(',')}]}`;
+}
+
+function runOf({ tool, category }: Analysis, findings: readonly Finding[], notice: string) {
   const rules = new Map<string, { descriptor: ReturnType<typeof ruleOf>; index: number }>();
   const results = findings.map((finding) => {
     let rule = rules.get(finding.rule.id);
@@ -81,37 +122,31 @@ function logOf({ tool, category }: Analysis, findings: readonly Finding[], notic
     return resultOf(finding, rule.index);
   });
   return {
-    $schema: 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json',
-    version: '2.1.0',
-    runs: [
+    tool: {
+      driver: {
+        name: plain(tool.name, 255, 'deploy-actions'),
+        ...(tool.version === null ? {} : { version: plain(tool.version, 255, '0') }),
+        ...(isWebAddress(tool.link) ? { informationUri: tool.link } : {}),
+        rules: Array.from(rules.values(), ({ descriptor }) => descriptor),
+      },
+    },
+    // What stands before the last slash is the category, what follows it names the run.
+    automationDetails: { id: `${printable(category)}/` },
+    invocations: [
       {
-        tool: {
-          driver: {
-            name: plain(tool.name, 255, 'deploy-actions'),
-            ...(tool.version === null ? {} : { version: plain(tool.version, 255, '0') }),
-            ...(isWebAddress(tool.link) ? { informationUri: tool.link } : {}),
-            rules: Array.from(rules.values(), ({ descriptor }) => descriptor),
-          },
-        },
-        // What stands before the last slash is the category, what follows it names the run.
-        automationDetails: { id: `${printable(category)}/` },
-        invocations: [
-          {
-            executionSuccessful: true,
-            ...(notice === ''
-              ? {}
-              : {
-                  toolExecutionNotifications: [
-                    { descriptor: { id: 'findings-cut' }, level: 'warning', message: { text: notice } },
-                  ],
-                }),
-          },
-        ],
-        originalUriBaseIds: { [root]: { description: { text: 'The root of the repository.' } } },
-        columnKind: 'utf16CodeUnits',
-        results,
+        executionSuccessful: true,
+        ...(notice === ''
+          ? {}
+          : {
+              toolExecutionNotifications: [
+                { descriptor: { id: 'findings-cut' }, level: 'warning', message: { text: notice } },
+              ],
+            }),
       },
     ],
+    originalUriBaseIds: { [root]: { description: { text: 'The root of the repository.' } } },
+    columnKind: 'utf16CodeUnits',
+    results,
   };
 }
 

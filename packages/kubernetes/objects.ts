@@ -86,7 +86,13 @@ export interface LabelSelector {
 }
 
 export interface Deployment extends KubernetesObject {
-  spec: { replicas?: number; selector: LabelSelector; template: PodTemplate; paused?: boolean };
+  spec: {
+    replicas?: number;
+    selector: LabelSelector;
+    template: PodTemplate;
+    paused?: boolean;
+    strategy?: RollingStrategy;
+  };
   status?: {
     observedGeneration?: number;
     replicas?: number;
@@ -99,6 +105,7 @@ export interface Deployment extends KubernetesObject {
 
 export interface ReplicaSet extends KubernetesObject {
   spec: { replicas?: number; template?: PodTemplate };
+  status?: { observedGeneration?: number };
 }
 
 /** How many pods, or a share of them: `1`, `25%`. */
@@ -202,7 +209,11 @@ export interface EndpointSlice extends KubernetesObject {
 }
 
 export interface Autoscaler extends KubernetesObject {
-  spec: { scaleTargetRef: { kind: string; name: string; apiVersion?: string } };
+  spec: {
+    scaleTargetRef: { kind: string; name: string; apiVersion?: string };
+    minReplicas?: number;
+    maxReplicas: number;
+  };
 }
 
 export interface ConfigMap extends KubernetesObject {

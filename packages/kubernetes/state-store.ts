@@ -119,6 +119,12 @@ export function createKubernetesStore(client: KubernetesClient, name: string): S
 
   const now = () => Math.round(client.now() ?? Date.now());
 
+  /**
+   * Each object as it was read or written last, by key. A write that expects its version needs no other look: it rests on the
+   * resourceVersion, and is refused where the object has moved.
+   */
+  const known = new Map<string, { object: KubernetesObject; document: Document }>();
+
   return {
     location,
     read: (key) => (key === 'lease' ? read(inLease, key) : read(inConfigMap, key)),
@@ -138,8 +144,29 @@ export function createKubernetesStore(client: KubernetesClient, name: string): S
     key: string,
   ): Promise<{ object?: T; document?: Document }> {
     const object = await client.find(form.resource, nameOf(key));
-    if (object === undefined) return {};
-    return { object, document: parse(form.textOf(object), `${form.resource.kind} ${nameOf(key)}`) };
+    known.delete(key);
+    return object === undefined ? {} : keep(form, key, object);
+  }
+
+  function keep<T extends KubernetesObject>(
+    form: Form<T>,
+    key: string,
+    object: T,
+  ): { object: T; document: Document } {
+    const document = parse(form.textOf(object), `${form.resource.kind} ${nameOf(key)}`);
+    known.set(key, { object, document });
+    return { object, document };
+  }
+
+  /** What is known of the document where that is the version that is expected; a key has objects of one kind. */
+  function expectedOne<T extends KubernetesObject>(
+    key: string,
+    expected: number,
+  ): { object?: T; document?: Document } | undefined {
+    const last = known.get(key);
+    return last?.document.version === expected
+      ? { object: last.object as T, document: last.document }
+      : undefined;
   }
 
   async function read<T extends KubernetesObject>(form: Form<T>, key: string): Promise<Stored<unknown>> {
@@ -154,7 +181,8 @@ export function createKubernetesStore(client: KubernetesClient, name: string): S
     expected: number,
   ): Promise<number> {
     for (let attempt = 1; ; attempt += 1) {
-      const { object, document } = await see(form, key);
+      const remembered = attempt === 1 ? expectedOne<T>(key, expected) : undefined;
+      const { object, document } = remembered ?? (await see(form, key));
       const current = document?.version ?? 0;
       if (current !== expected) throw conflict(key, expected, current);
       const version = object === undefined ? Math.floor((now() - epoch) / 1_000) : expected + 1;
@@ -162,13 +190,15 @@ export function createKubernetesStore(client: KubernetesClient, name: string): S
       const digest = digestOf(next);
       const isMade = (there: T) => digestOf(parse(form.textOf(there), key)) === digest;
       try {
-        await (object === undefined
+        const written = await (object === undefined
           ? client.create(form.resource, form.object(nameOf(key), next), isMade)
           : client.change(form.resource, { patch: form.patch(next), from: object, isMade }));
+        keep(form, key, written);
         return version;
       } catch (thrown) {
-        // A heartbeat moves the object without changing its version: the next look tells.
-        if (statusOf(thrown) !== 409 || attempt >= attempts) throw thrown;
+        // A heartbeat moves the object without changing its version, and what was remembered may be gone: the next look tells.
+        const isOld = statusOf(thrown) === 409 || (remembered !== undefined && statusOf(thrown) === 404);
+        if (!isOld || attempt >= attempts) throw thrown;
       }
     }
   }

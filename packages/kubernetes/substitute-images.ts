@@ -76,6 +76,48 @@ export function substituteImages(
   return found;
 }
 
+/** Whether a container of the pod has an image of the same repository. */
+function usesRepository({ containers, initContainers = [] }: PodImages, image: string): boolean {
+  const repository = repositoryOf(imageReference(image));
+  return [...containers, ...initContainers].some((container) => {
+    const parsed = parseImageReference(container.image ?? '');
+    return parsed !== undefined && repositoryOf(parsed) === repository;
+  });
+}
+
+/**
+ * The same for pod templates that are released as one, in their order: each gets those of the images that it has a
+ * container for. Every image has to go somewhere, and every template has to get one: what no image is named for would stay
+ * at whatever this colour had before. Throws as {@link substituteImages}.
+ */
+export function substituteImagesAcross(
+  pods: readonly { where: string; pod: PodImages }[],
+  images: string[],
+  container: string | undefined,
+): Substitution[][] {
+  const isOne = pods.length === 1 || container !== undefined;
+  const all = pods.flatMap(({ where, pod }) =>
+    [...(pod.initContainers ?? []), ...pod.containers].map(
+      ({ name, image }) => `${where} ${name}: ${image ?? 'no image'}`,
+    ),
+  );
+  const unused = isOne
+    ? undefined
+    : images.find((image) => !pods.some(({ pod }) => usesRepository(pod, image)));
+  if (unused !== undefined) {
+    throw new DeployError('not_found', `No container has an image of the repository of ${unused}.`, {
+      remedy: `There are ${all.join(', ')}. Give images of these repositories.`,
+    });
+  }
+  return pods.map(({ where, pod }) => {
+    const own = isOne ? images : images.filter((image) => usesRepository(pod, image));
+    if (own.length > 0) return substituteImages(pod, own, { where, container });
+    throw new DeployError('not_found', `${where} is released with the others, and no image is for it.`, {
+      remedy: `Name its image, too, also where it stays the same (\`image: one,another\`). There are ${all.join(', ')}.`,
+    });
+  });
+}
+
 /** What tells the images of a pod template apart from others: the substituted ones, in one spelling and order. */
 export function imagesKey(images: string[]): string {
   return images.map(canonicalImage).toSorted().join(' ');

@@ -7,9 +7,9 @@ import {
   isApplied,
   type KubernetesObject,
   type ManagedFields,
-  releaseAnnotation,
   type Service,
 } from '@deploy-actions/kubernetes';
+import { annotatedRelease } from '@deploy-actions/platforms';
 import type { ManifestObject } from './parse.ts';
 
 /** A field that stays as it is, whatever the manifest says. */
@@ -157,27 +157,8 @@ export function containersOf(
   });
 }
 
-interface Released {
-  images: string[];
-  container: string | null;
-}
-
-function releasedTo(live: ManifestObject): Released | undefined {
-  const text = live.metadata.annotations?.[releaseAnnotation];
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value) || !Array.isArray(value['images'])) return undefined;
-  const { container } = value;
-  return { images: value['images'].map(String), container: typeof container === 'string' ? container : null };
-}
-
 function keepImages(object: ManifestObject, live: ManifestObject, kept: KeptField[]): void {
-  const released = releasedTo(live);
+  const released = annotatedRelease(live);
   if (released === undefined) return;
   const repositories = new Set(released.images.map(repositoryIn));
   const there = containersOf(live);

@@ -2,6 +2,7 @@ import type { Context } from '@deploy-actions/action-kit';
 import {
   annotate,
   annotationCommands,
+  bundleSarif,
   categoryOf,
   commentMarker,
   type Finding,
@@ -23,8 +24,11 @@ export interface FindingsReport {
   verdict: Pick<Verdict, 'passed' | 'message'>;
   /** Markdown that stands below the findings in the summary and in the comment, such as the plan that was looked at. */
   more?: string;
-  /** Asks for code scanning, with what was looked at: a target without findings closes its alerts. */
-  sarif?: { tool: string; targets: readonly Target[] };
+  /**
+   * Asks for code scanning, with what was looked at: a target without findings closes its alerts. Each target is a category; with `files`,
+   * all that lies in files of the repository is in that one: a file that is not there any more closes its alerts, too.
+   */
+  sarif?: { tool: string; targets: readonly Target[]; files?: Target | undefined };
 }
 
 /**
@@ -84,20 +88,34 @@ async function upload(
   reporting: Reporting,
   context: Context,
   { purpose, findings }: FindingsReport,
-  { tool, targets }: NonNullable<FindingsReport['sarif']>,
+  { tool, targets, files: inFiles }: NonNullable<FindingsReport['sarif']>,
 ): Promise<void> {
   const { facts, log } = context;
-  const byCategory = new Map<string, Finding[]>(targets.map((target) => [categoryOf(purpose, target), []]));
+  const byCategory = new Map<string, Finding[]>(
+    [...targets, ...(inFiles === undefined ? [] : [inFiles])].map((target) => [
+      categoryOf(purpose, target),
+      [],
+    ]),
+  );
   for (const finding of findings) {
-    const category = categoryOf(purpose, finding.target);
-    byCategory.set(category, [...(byCategory.get(category) ?? []), finding]);
+    const target = inFiles !== undefined && finding.location !== null ? inFiles : finding.target;
+    const category = categoryOf(purpose, target);
+    const own = byCategory.get(category);
+    if (own === undefined) byCategory.set(category, [finding]);
+    else own.push(finding);
   }
-  for (const [category, own] of byCategory) {
-    const file = writeSarif({ tool: { name: tool, version: null, link: null }, category, findings: own });
-    if (file.notice !== '') log.info(`Code scanning, ${category}: ${file.notice}`);
-    await reporting.settle(
-      `The analysis ${category} for code scanning`,
-      reporting.quiet.sarif({ gzip: file.gzip, sha: facts.sha, ref: facts.ref }),
-    );
-  }
+  const files = Array.from(byCategory, ([category, own]) =>
+    writeSarif({ tool: { name: tool, version: null, link: null }, category, findings: own }),
+  );
+  for (const { category, notice } of files)
+    if (notice !== '') log.info(`Code scanning, ${category}: ${notice}`);
+  // GitHub takes seconds to process an upload: as few as can be, and waited for together.
+  const uploads = bundleSarif(files).map(({ categories, gzip }) => ({
+    what:
+      categories.length === 1
+        ? `The analysis ${categories[0] ?? ''} for code scanning`
+        : `The analyses for code scanning of ${categories[0] ?? ''} and ${categories.length - 1} more`,
+    sent: reporting.quiet.sarif({ gzip, sha: facts.sha, ref: facts.ref }),
+  }));
+  for (const { what, sent } of uploads) await reporting.settle(what, sent);
 }

@@ -141,6 +141,12 @@ function chooseSlot<R extends Release>(slots: Slots<R>, traffic: Traffic, revisi
 }
 
 function splitByHand(traffic: Traffic): DeployError {
+  if (traffic.apart !== undefined) {
+    const { words, remedy } = traffic.apart;
+    return new DeployError('state_conflict', `What is released as one is on different slots: ${words}.`, {
+      remedy,
+    });
+  }
   return new DeployError('state_conflict', `The traffic is split: ${describeTraffic(traffic.targets)}.`, {
     remedy: 'A split without an unfinished release was made by hand: give one slot 100 % of the traffic.',
   });
@@ -402,7 +408,9 @@ async function perform<R extends Release>(
       return 'held';
     }
     case 'drain': {
-      const drained = await options.router.drain(effect.slot, deadlineIn(options.drainTimeout), signal);
+      const stays = journal.phase === 'draining' && journal.keepPrevious;
+      const deadline = deadlineIn(options.drainTimeout);
+      const drained = await options.router.drain(effect.slot, deadline, signal, stays);
       driver.drained &&= drained.complete;
       const took = formatDuration(drained.elapsed);
       const count =
@@ -419,10 +427,24 @@ async function perform<R extends Release>(
       driver.event(
         'drained',
         drained.inFlight === null
-          ? `${effect.slot}: given ${took}; ${options.router.name} counts no requests`
+          ? `${effect.slot}: ${drained.elapsed < 1 ? 'goes on running' : `given ${took}`}; ${options.router.name} counts no requests`
           : `${effect.slot}: ${count} left after ${took}`,
       );
       return 'drained';
+    }
+    case 'join':
+      await options.platform.followers?.join(effect.slot, step.readyBy, fence, signal);
+      return 'joined';
+    case 'hand-over': {
+      const { followers } = options.platform;
+      await followers?.handOver(
+        effect.slot,
+        effect.isWayBack,
+        deadlineIn(options.readyTimeout),
+        fence,
+        signal,
+      );
+      return 'handed-over';
     }
     case 'retire':
       options.log.info(`Stopping ${effect.slot}.`);
@@ -465,7 +487,11 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
           { remedy: 'See who else changes this environment, and whether its router and platform are well.' },
         );
       }
-      const seen = { ...(await orAbandon(look(options, signal), atLast, 'looking at what is')), sure };
+      const seen = {
+        ...(await orAbandon(look(options, signal), atLast, 'looking at what is')),
+        sure,
+        hasFollowers: options.platform.followers !== undefined,
+      };
       effect = next(journal, seen, revisionsOf(options.platform));
       if (effect.do === 'take-back') throw new DeployError(effect.reason.reasonCode, effect.reason.message);
       const mayEnd = effect.do === 'stop' || (effect.do === 'record' && !isWayForth(journal));
@@ -581,6 +607,21 @@ export async function deliver<R extends Release>(
   }
 }
 
+/** Milliseconds in which a slot that was kept without being drained is still drained before another version is put there. */
+const youth = 10_000;
+
+/** What the last release spared itself because its old version was kept. */
+async function drainKept<R extends Release>(
+  journal: JournalWriter<R>,
+  slot: string,
+  { router, drainTimeout, signal }: DeliveryOptions<R>,
+): Promise<void> {
+  const last = journal.current();
+  const isKept = last?.phase === 'finished' && last.keepPrevious && last.from?.slot === slot;
+  if (!isKept || router.capabilities.drain || (await journal.age()) > youth) return;
+  await router.drain(slot, deadlineIn(drainTimeout), signal);
+}
+
 async function deliverWithin<R extends Release>(
   lease: Lease,
   wanted: Wanted<R> | null,
@@ -629,6 +670,7 @@ async function deliverWithin<R extends Release>(
 
   const revision = wanted === null ? null : revisionOf(wanted.release);
   let settled: Journal<R> | null = null;
+  let recorded: Promise<void> | undefined;
   const found = journal.current();
   if (found !== null && !isSettled(found)) {
     // From here on it is this run's to finish, and its post step's.
@@ -651,9 +693,11 @@ async function deliverWithin<R extends Release>(
     await remember(ended, run);
     settled = ended;
   } else if (found !== null) {
-    // A run that was killed between the end of its release and this entry.
-    await remember(found, found.run);
+    // A run that was killed between the end of its release and this entry. Nothing is planned by the history.
+    recorded = remember(found, found.run);
+    recorded.catch(() => {}); // told below, where it is waited for
   }
+  if (wanted === null || options.signal.aborted) await recorded;
   if (wanted === null) return finish(null, settled);
 
   if (options.signal.aborted) throw cancelled('before the release began');
@@ -662,7 +706,7 @@ async function deliverWithin<R extends Release>(
     log: options.log,
     signal: options.signal,
     pauses: options.readPauses,
-  });
+  }).finally(() => recorded);
   if (plan.unchanged) {
     await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);
@@ -670,6 +714,7 @@ async function deliverWithin<R extends Release>(
     return finish(null, settled);
   }
   await platform.check?.(plan.to, wanted.release);
+  if (!plan.adopted) await drainKept(journal, plan.to, options);
   // Without an old version there is nothing to share traffic with.
   const weights = plan.from === null ? [100] : wanted.weights;
   await router.check?.(weights);

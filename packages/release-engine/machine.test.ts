@@ -72,6 +72,8 @@ interface Model {
   slots: Slot[];
   targets: Target[];
   sure: Set<Sure>;
+  /** By slots. */
+  followers?: { workers: string[]; scheduler: string };
 }
 
 type Step = Exclude<Effect, { do: 'stop' }>;
@@ -109,6 +111,17 @@ function apply(model: Model, effect: Step): void {
       break;
     case 'drain':
       model.sure.add('drained');
+      break;
+    case 'join':
+      if (model.followers !== undefined) {
+        const { workers, scheduler } = model.followers;
+        model.followers = { workers: [...new Set([...workers, effect.slot])], scheduler };
+      }
+      model.sure.add('joined');
+      break;
+    case 'hand-over':
+      model.followers = { workers: [effect.slot], scheduler: effect.slot };
+      model.sure.add('handed-over');
       break;
     case 'retire':
       replace(slotWith(effect.slot, null, []));
@@ -167,6 +180,12 @@ function checkStep(model: Model, effect: Step): void {
     case 'drain':
       expect(weightOf(targets, effect.slot)).toBe(0);
       break;
+    case 'join':
+      expect(weightOf(targets, effect.slot)).toBeLessThan(100);
+      break;
+    case 'hand-over':
+      expect(weightOf(targets, effect.slot)).toBe(100);
+      break;
     default:
       break;
   }
@@ -189,6 +208,7 @@ function drive(start: Model, fails: (index: number) => boolean, killedAt = Infin
       slots: model.slots,
       traffic: { targets: model.targets, version: '1' },
       sure: model.sure,
+      hasFollowers: model.followers !== undefined,
     };
     const effect = next(model.journal, seen);
     if (index >= killedAt) return { model, effects, stuck: null };
@@ -394,6 +414,8 @@ function words({ effects, model }: Ending): string[] {
       case 'await-ready':
       case 'drain':
       case 'retire':
+      case 'join':
+      case 'hand-over':
         return `${effect.do} ${effect.slot}`;
       default:
         return effect.do;
@@ -527,6 +549,84 @@ describe('a release', () => {
     };
     expect(next(model.journal, seen)).toEqual({ do: 'await-ready', slot: 'green', serving: true });
   });
+});
+
+describe('workers and a scheduler', () => {
+  const withFollowers = (model: Model): Model => ({
+    ...model,
+    followers: { workers: ['blue'], scheduler: 'blue' },
+  });
+  const whole = (changes: Partial<Journal> = {}) => withFollowers(serving({ weights: [100], ...changes }));
+
+  it('work beside the old ones before the traffic moves, and alone after it has', () => {
+    const ending = drive(whole(), () => false);
+    expect(words(ending)).toEqual([
+      'deploy green',
+      'await-ready green',
+      'join green',
+      '→ shifting',
+      'shift 100',
+      'verify',
+      '→ holding',
+      'hold 100 last',
+      '→ draining',
+      'drain blue',
+      'hand-over green',
+      '→ finished',
+    ]);
+    expect(ending.model.followers).toEqual({ workers: ['green'], scheduler: 'green' });
+  });
+
+  it('keep nobody waiting on a rollback: the traffic goes first', () => {
+    const effects = words(drive(whole({ strategy: 'rollback' }), () => false));
+    expect(effects).not.toContain('join green');
+    expect(effects.slice(-2)).toEqual(['hand-over green', '→ finished']);
+  });
+
+  it('are the old ones alone again before the new version is stopped', () => {
+    const failing = words(drive(whole(), () => false)).indexOf('hold 100 last');
+    const ending = drive(whole(), (index) => index === failing);
+    expect(words(ending).slice(-3)).toEqual(['hand-over blue', 'retire green', '→ reverted']);
+    expect(ending.model.followers).toEqual({ workers: ['blue'], scheduler: 'blue' });
+  });
+
+  it('of a kept version are stopped when the rollback to it is taken back', () => {
+    const model = whole({ strategy: 'rollback', to: { slot: 'green', release: v2, adopted: true } });
+    const ending = drive(model, (index) => index === 1);
+    expect(words(ending).slice(-2)).toEqual(['hand-over blue', '→ reverted']);
+  });
+
+  it('are where the traffic is in the end, wherever a run fails or is killed', () => {
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        fc.nat({ max: 16 }),
+        fc.nat({ max: 16 }),
+        fc.constantFrom(v1, v2, v3, null),
+        (keepPrevious, failing, killedAt, wanted) => {
+          const { model: left } = drive(whole({ keepPrevious }), (index) => index === failing, killedAt);
+          const isOver = left.journal.phase === 'finished' || left.journal.phase === 'reverted';
+          const journal = isOver ? left.journal : settleWith(left.journal, wanted && digestOf(wanted));
+          const { model, stuck } = drive({ ...left, journal, sure: new Set() }, () => false);
+          expect(stuck).toBeNull();
+          const [main] = model.targets.filter(({ weight }) => weight === 100);
+          expect(model.followers).toEqual({ workers: [main?.slot], scheduler: main?.slot });
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+it('stops what was begun in a part of a slot', () => {
+  const model = serving({ weights: [100], phase: 'cleaning' });
+  const begun = { ...slotWith('green', v3, [true]), begun: [digestOf(v2)] };
+  const seen: Seen = {
+    slots: [model.slots[0] ?? begun, begun],
+    traffic: { targets: model.targets, version: '1' },
+    sure: new Set<Sure>(),
+  };
+  expect(next(model.journal, seen)).toEqual({ do: 'retire', slot: 'green' });
 });
 
 describe('takeBack', () => {

@@ -3,7 +3,7 @@ import type { Journal, Phase, Reason } from './journal.ts';
 import type { Platform, Release, Slot, Slots, Target, Traffic } from './ports.ts';
 
 /** A fact that cannot be read from the outside. */
-export type Sure = 'deployed' | 'ready' | 'verified' | 'held' | 'drained';
+export type Sure = 'deployed' | 'ready' | 'joined' | 'verified' | 'held' | 'drained' | 'handed-over';
 
 /** What is so right now: observed from platform and router, and what this run has already made sure of. */
 export interface Seen<R extends Release = Release> {
@@ -11,6 +11,8 @@ export interface Seen<R extends Release = Release> {
   traffic: Traffic;
   /** Forgotten at each change of phase and after a kill. */
   sure: ReadonlySet<Sure>;
+  /** The platform has workers or schedulers that go where the traffic goes. */
+  hasFollowers?: boolean;
 }
 
 /** The one next thing to do. */
@@ -22,6 +24,10 @@ export type Effect<R extends Release = Release> =
   | { do: 'verify' }
   | { do: 'hold'; weight: number; last: boolean }
   | { do: 'drain'; slot: string }
+  /** Workers of the slot begin to work beside the others. */
+  | { do: 'join'; slot: string }
+  /** Workers and schedulers of the slot are the only ones from then on. */
+  | { do: 'hand-over'; slot: string; isWayBack: boolean }
   | { do: 'retire'; slot: string }
   /** Write the journal with these changes, then go on. */
   | { do: 'record'; changes: Partial<Pick<Journal<R>, 'phase' | 'step'>> }
@@ -99,6 +105,15 @@ function holds<R extends Release>(slot: Slot<R> | undefined, release: R, revisio
   return slot !== undefined && slot.release !== null && slot.revision === revisionOf(release);
 }
 
+/** Whether it holds the release, or a part of it. */
+function isInside<R extends Release>(
+  slot: Slot<R> | undefined,
+  release: R,
+  revisionOf: RevisionOf<R>,
+): boolean {
+  return holds(slot, release, revisionOf) || slot?.begun?.includes(revisionOf(release)) === true;
+}
+
 interface Place<R extends Release> {
   slot: string;
   release: R;
@@ -159,6 +174,24 @@ function keepAllTraffic<R extends Release>(
 }
 
 /**
+ * New workers work beside the old ones before the new version gets traffic, so that nothing waits for them. On a rollback
+ * users wait: the traffic goes first, and workers follow.
+ */
+function joined<R extends Release>({ strategy, to }: Journal<R>, seen: Seen<R>): Effect<R> | undefined {
+  const isAsked = seen.hasFollowers === true && strategy !== 'rollback' && !seen.sure.has('joined');
+  return isAsked ? { do: 'join', slot: to.slot } : undefined;
+}
+
+function handedOver<R extends Release>(
+  slot: string,
+  isWayBack: boolean,
+  seen: Seen<R>,
+): Effect<R> | undefined {
+  const isAsked = seen.hasFollowers === true && !seen.sure.has('handed-over');
+  return isAsked ? { do: 'hand-over', slot, isWayBack } : undefined;
+}
+
+/**
  * The state machine of a release: what to do next, given the journal and what is seen. Pure. Every effect is
  * idempotent, so that the answer for a state seen after a kill is the same as it would have been before.
  */
@@ -175,7 +208,7 @@ export function next<R extends Release>(
   const last = from === null || journal.step >= journal.weights.length - 1;
   switch (journal.phase) {
     case 'starting':
-      return bringUp(to, seen, revisionOf) ?? record('shifting', 0);
+      return bringUp(to, seen, revisionOf) ?? joined(journal, seen) ?? record('shifting', 0);
     case 'shifting': {
       const missing = bringUpNew(journal, seen, revisionOf);
       if (missing !== undefined) return missing;
@@ -193,8 +226,10 @@ export function next<R extends Release>(
     case 'draining': {
       const missing = keepAllTraffic(journal, seen, revisionOf);
       if (missing !== undefined) return missing;
+      if (from !== null && !sure.has('drained')) return { do: 'drain', slot: from.slot };
+      const following = handedOver(to.slot, journal.strategy === 'rollback', seen);
+      if (following !== undefined) return following;
       if (from === null) return record('finished');
-      if (!sure.has('drained')) return { do: 'drain', slot: from.slot };
       return record(journal.keepPrevious ? 'finished' : 'retiring');
     }
     case 'retiring': {
@@ -218,8 +253,12 @@ export function next<R extends Release>(
       if (from !== null && weightOf(now, from.slot) !== 100) return record('reverting');
       // A first release that took traffic has nothing to give it back to: it stays, and the report says so.
       if (weightOf(now, to.slot) > 0) return record('reverted');
+      if (from !== null) {
+        const following = handedOver(from.slot, true, seen);
+        if (following !== undefined) return following;
+      }
       // What ran there before goes on running, and so does whatever else is in the slot.
-      return holds(slotOf(slots, to.slot), to.release, revisionOf) && to.adopted !== true
+      return isInside(slotOf(slots, to.slot), to.release, revisionOf) && to.adopted !== true
         ? { do: 'retire', slot: to.slot }
         : record('reverted');
     case 'finished':

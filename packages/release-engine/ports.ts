@@ -25,6 +25,11 @@ export interface Slot<R extends Release = Release> {
   wanted: number;
   ready: number;
   instances: Instance[];
+  /**
+   * Where a slot has several parts and they do not all run the same release: the revisions that some were given. Left by a
+   * start that was cut off.
+   */
+  begun?: string[];
 }
 
 export type Slots<R extends Release = Release> = Slot<R>[];
@@ -43,6 +48,34 @@ export interface Readiness {
 export interface Fence {
   readonly token: number;
   check(): Promise<void>;
+}
+
+/**
+ * What belongs to a version and has no traffic of its own, but works where that is: workers that take jobs from a queue, and
+ * schedulers, of which there is one at any time. Every method is idempotent.
+ */
+export interface Followers {
+  /** What `handOver` to the slot would do, a step a line; empty: nothing follows. Reads only. */
+  plan(slot: string): Promise<string[]>;
+  /**
+   * Starts the workers of a slot beside those that work, and returns when they are ready. Asked before the slot gets traffic.
+   * Throws as `ready`.
+   */
+  join(slot: string, deadline: Deadline, fence: Fence, signal: AbortSignal): Promise<void>;
+  /**
+   * The slot's workers and schedulers are the only ones when it returns: its workers are started where they are not; those of
+   * all other slots finish the jobs that they have and end; a scheduler of another slot is gone before its own starts.
+   * `isWayBack`: workers that do not become ready keep the others from nothing.
+   *
+   * Throws as `ready`, and `drain_timeout` while a scheduler of another slot does not end: its own is not started then.
+   */
+  handOver(
+    slot: string,
+    isWayBack: boolean,
+    deadline: Deadline,
+    fence: Fence,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** Where versions run. Every method is idempotent: repeated after a kill it ends in the same state. */
@@ -64,6 +97,8 @@ export interface Platform<R extends Release = Release> {
   scale(slot: string, replicas: number, fence: Fence): Promise<void>;
   /** Stops the slot gracefully and empties it. */
   retire(slot: string, fence: Fence): Promise<void>;
+  /** Absent where a version is what has the traffic and nothing else. */
+  readonly followers?: Followers;
 }
 
 export interface Target {
@@ -81,6 +116,11 @@ export interface Traffic {
   version: string;
   /** The router sends to whatever is ready in a slot: it knows no addresses, and none are compared. */
   bySlot?: boolean;
+  /**
+   * Where what is switched has several parts and they are on different slots, which a write to one after the other leaves when
+   * it is cut off: which is where, and how that is mended by hand. Weights are then the shares of the parts.
+   */
+  apart?: { words: string; remedy: string };
 }
 
 export interface Capabilities {
@@ -141,8 +181,11 @@ export interface Router {
    * Changes no traffic.
    */
   revive?(signal: AbortSignal): Promise<void>;
-  /** Waits until no request to the slot is in flight, or the deadline passes (`complete: false`). */
-  drain(slot: string, deadline: Deadline, signal: AbortSignal): Promise<Drained>;
+  /**
+   * Waits until no request to the slot is in flight, or the deadline passes (`complete: false`). `stays`: the slot goes on running,
+   * so a router that counts no requests and only gives them time need not; whoever stops the slot drains it then.
+   */
+  drain(slot: string, deadline: Deadline, signal: AbortSignal, stays?: boolean): Promise<Drained>;
 }
 
 /** A document with its version number; version 0 means it does not exist. */

@@ -1,6 +1,5 @@
 export * from './embedded-proxy.ts';
 export * from './nginx.ts';
-export * from './object-fence.ts';
 export * from './replica-weight.ts';
 export * from './service-selector.ts';
 

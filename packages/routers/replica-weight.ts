@@ -1,6 +1,8 @@
 import { cancelled, type Deadline, DeployError, isRecord, type Log, sleep } from '@deploy-actions/core';
 import {
+  deposed,
   fenceAnnotation,
+  fenceOf,
   type Colours,
   type Deployment,
   findSharers,
@@ -11,7 +13,6 @@ import {
   type Service,
 } from '@deploy-actions/kubernetes';
 import type { Drained, Fence, Observed, Router, Target, Traffic } from '@deploy-actions/release-engine';
-import { deposed, fenceOf } from './object-fence.ts';
 import {
   type Counts,
   countsFor,

@@ -4,7 +4,7 @@ import { DeployError, orUndefinedIfMissing } from '@deploy-actions/core';
 import {
   describeCounts,
   type Finding,
-  parseLimits,
+  type Limits,
   type Severity,
   type Target,
 } from '@deploy-actions/findings';
@@ -15,7 +15,13 @@ import type { verdictInputs } from './inputs.ts';
 import { judgeScan, type ScanVerdict } from './judge.ts';
 import type { FindingClass, Scanned } from './model.ts';
 
-type VerdictInputs = InputValues<ReturnType<typeof verdictInputs>> & { 'github-token': string | undefined };
+type VerdictInputs = InputValues<ReturnType<typeof verdictInputs>>;
+
+/** Of the inputs of a scan, what it is concluded by; of `baseline` only whether there is one. */
+type ConcludeInputs = Pick<VerdictInputs, 'count-known' | 'sarif'> & {
+  baseline: string | string[] | undefined;
+  'github-token': string | undefined;
+};
 
 /** The ignore file of a scan, refused before anything is scanned when it cannot be used. */
 export async function readIgnores(
@@ -41,19 +47,24 @@ export interface Scanning {
   /** Of the check, the comment and code scanning. */
   purpose: string;
   title: string;
-  /** The class that `limits` are for; there is no other. */
-  class: FindingClass;
+  /** As code scanning names it; default the purpose. */
+  tool?: string;
+  /** A class that is left out has none. */
+  limits: Partial<Record<FindingClass, Limits>>;
   found: readonly (Finding & Scanned)[];
   ignores: readonly Ignore[];
   /** As what a finding counts that nobody rates. */
   unrated?: Severity;
   ignoreUnfixed?: boolean;
+  /** What was looked at, so that code scanning closes what is not found any more. */
   targets: readonly Target[];
+  /** The one category in code scanning of what lies in files of the repository, however many there are. */
+  files?: Target;
   /** What the outcome begins with: `3 lock files audited`. */
   done: string;
   remedy: string;
-  /** Writes the summary above the findings. */
-  summarize(findings: readonly (Finding & Scanned)[]): void;
+  /** Writes the summary above the findings: without those that are ignored. */
+  summarize(findings: readonly (Finding & Scanned)[], verdict: ScanVerdict): void;
 }
 
 export interface Concluded extends Pick<Outcome, 'result' | 'reasonCode' | 'message' | 'remedy'> {
@@ -64,7 +75,7 @@ export interface Concluded extends Pick<Outcome, 'result' | 'reasonCode' | 'mess
 
 /** Takes out what is ignored, judges the rest, and says all of it: in the summary, the check, the comment and code scanning. */
 export async function concludeScan(
-  inputs: VerdictInputs,
+  inputs: ConcludeInputs,
   context: Context,
   scanning: Scanning,
 ): Promise<Concluded> {
@@ -81,7 +92,7 @@ export async function concludeScan(
         misconfiguration: {},
         secret: {},
         licence: {},
-        [scanning.class]: parseLimits(inputs.limits, 'limits'),
+        ...scanning.limits,
       },
       ignoreUnfixed: scanning.ignoreUnfixed ?? false,
       onlyNew: inputs.baseline !== undefined && !inputs['count-known'],
@@ -92,13 +103,15 @@ export async function concludeScan(
     unknown === 0 || unrated === 'unknown'
       ? verdict.message
       : `${verdict.message} Rated by no advisory and counted as ${unrated}: ${unknown}.`;
-  scanning.summarize(findings);
+  scanning.summarize(findings, verdict);
   await publishFindings(openReporting(context, inputs['github-token']), context, {
     purpose,
     title,
     findings,
     verdict: { passed: verdict.passed, message },
-    ...(inputs.sarif ? { sarif: { tool: purpose, targets: scanning.targets } } : {}),
+    ...(inputs.sarif
+      ? { sarif: { tool: scanning.tool ?? purpose, targets: scanning.targets, files: scanning.files } }
+      : {}),
   });
   const { passed, counts } = verdict;
   return {

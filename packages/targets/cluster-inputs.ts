@@ -13,7 +13,7 @@ export const clusterInputs = {
 export const podInputs = {
   service: {
     ...kubernetesTargetInputs.service,
-    description: 'The Service whose pods are meant: those that have its traffic.',
+    description: 'The Service whose pods are meant: those that have its traffic. Of several, the first.',
   },
   workload: {
     kind: 'string',

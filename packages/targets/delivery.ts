@@ -235,6 +235,7 @@ async function plan(
       steps.push(
         `wait up to ${formatDuration(inputs['drain-timeout'])} for requests to ${planned.from.slot} to finish`,
       );
+      steps.push(...((await target.platform.followers?.plan(planned.to)) ?? []));
       steps.push(
         wanted.keepPrevious
           ? `keep ${planned.from.release.version} in ${planned.from.slot} for a rollback`
@@ -431,6 +432,9 @@ async function moveTraffic(
       context.signal,
       context.log,
       async (lease) => {
+        // Adoption changes who gets the traffic; else it can be asked for together with the freeze.
+        const reading = target.adoption === undefined ? target.router.read() : undefined;
+        reading?.catch(() => {}); // told below, where it is waited for
         // Under the lease: it may have been frozen while this run waited for it.
         const brokeFreeze =
           wanted === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
@@ -451,7 +455,7 @@ async function moveTraffic(
           await target.adoption.run(lease.fence, { ready, verify, drain }, context.signal);
         }
         // Before a first release nobody answers, and nothing can be lost.
-        const { targets } = await target.router.read();
+        const { targets } = await (reading ?? target.router.read());
         if (targets.some(({ weight }) => weight > 0)) startProbing();
         const facts = asFacts(factsOf(context, request, brokeFreeze));
         return deliver<TargetRelease>(lease, wanted === null ? null : { ...wanted, facts }, {
@@ -491,7 +495,7 @@ export async function withServing(target: Target, thrown: unknown): Promise<unkn
     const [slots, traffic] = await Promise.all([target.platform.observe(), target.router.read()]);
     return new DeployError(
       thrown.reasonCode,
-      `${thrown.message} Now: ${describeServing(servingOf(slots, traffic))}`,
+      `${thrown.message} Now: ${traffic.apart === undefined ? '' : `${traffic.apart.words}; `}${describeServing(servingOf(slots, traffic))}`,
       {
         remedy: thrown.remedy,
         details: thrown.details,

@@ -12,6 +12,10 @@ function onKubernetes<T>(means: string, of: (inputs: Read) => T) {
   };
 }
 
+function firstOf(list: unknown): unknown {
+  return Array.isArray(list) ? (list as unknown[])[0] : undefined;
+}
+
 /** As it was written. */
 export function textOfImage({ repository, tag, digest }: ImageReference): string {
   return `${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
@@ -24,7 +28,7 @@ export function textOfImage({ repository, tag, digest }: ImageReference): string
 export const kubernetesTargetInputs = {
   app: {
     ...targetInputs.app,
-    otherwise: onKubernetes('the name of the Service', ({ service }) => service ?? ''),
+    otherwise: onKubernetes('the name of the first Service', ({ service }) => firstOf(service) ?? ''),
   },
   environment: {
     ...targetInputs.environment,
@@ -35,12 +39,12 @@ export const kubernetesTargetInputs = {
     otherwise: onKubernetes('`service-selector`', () => 'service-selector'),
   },
   service: {
-    kind: 'string',
+    kind: 'list',
     // A DNS label.
     pattern: /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
     allowed: 'lower-case letters, digits and hyphens, up to 63, starting with a letter',
     description:
-      'Platform `kubernetes`: the Service that has the traffic. Its selector leads to the Deployments, one for each colour.',
+      'Platform `kubernetes`: the Service that has the traffic. Its selector leads to the Deployments, one for each colour. Several, separated by commas, are switched as one with router `service-selector`; the first gives the release its name.',
     example: 'helpdesk-service',
     config: 'kubernetes.service',
   },
@@ -83,6 +87,39 @@ export const kubernetesTargetInputs = {
   },
 } as const satisfies InputSpecs;
 
+const coloured = {
+  kind: 'list',
+  pattern: /^[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?$/,
+  allowed: 'the name of Deployments without their colour',
+} as const;
+
+/** What is released with the Services and has no traffic of its own. Comes after the inputs of a target on Kubernetes. */
+export const kubernetesFollowerInputs = {
+  workers: {
+    ...coloured,
+    description:
+      'Platform `kubernetes`: workers that are released with the Service: `celery-worker` stands for the Deployments `celery-worker-blue` and `celery-worker-green`. Those of the new colour work before the traffic moves; those of the old one finish their jobs and end after it has. Several, separated by commas.',
+    example: 'celery-worker',
+    config: 'kubernetes.workers',
+  },
+  scheduler: {
+    ...coloured,
+    description:
+      'Platform `kubernetes`: schedulers, named as workers are, of which one runs at any time: that of the old colour is gone before that of the new one is started.',
+    example: 'celery-beat',
+    config: 'kubernetes.scheduler',
+  },
+  'worker-drain': {
+    kind: 'duration',
+    min: '1s',
+    max: '6h',
+    description:
+      'Platform `kubernetes`: the time that workers of the old colour have to finish their jobs. `terminationGracePeriodSeconds` of their pods has to be as long.',
+    default: '5m',
+    config: 'kubernetes.worker-drain',
+  },
+} as const satisfies InputSpecs;
+
 /** How a Service with one Deployment comes to its colours. */
 export const kubernetesAdoptInputs = {
   adopt: {
@@ -99,7 +136,7 @@ export const kubernetesMetricInputs = {
   service: {
     ...kubernetesTargetInputs.service,
     description:
-      'On Kubernetes: the Service whose pods of `slot` are asked for their metrics, through the API server. `metrics-url` is then `pod:/metrics` where nothing is said.',
+      'On Kubernetes: the Service whose pods of `slot` are asked for their metrics, through the API server; of several, the first. `metrics-url` is then `pod:/metrics` where nothing is said.',
   },
   namespace: kubernetesTargetInputs.namespace,
   kubeconfig: kubernetesTargetInputs.kubeconfig,
@@ -119,16 +156,16 @@ export const kubernetesShareInputs = {
 export const kubernetesReleaseInputs = {
   version: {
     ...linuxHostInputs.version,
-    otherwise: onKubernetes('the tag of the image, or the beginning of its digest', ({ image }) =>
-      image === undefined ? undefined : versionOfImage(textOfImage(image as ImageReference)),
+    otherwise: onKubernetes('the tag of the first image, or the beginning of its digest', ({ image }) =>
+      Array.isArray(image) ? versionOfImage(textOfImage(firstOf(image) as ImageReference)) : undefined,
     ),
   },
   directory: { ...linuxHostInputs.directory, otherwise: onKubernetes('not used', () => '') },
   command: { ...linuxHostInputs.command, otherwise: onKubernetes('not used', (): string[] => []) },
   image: {
-    kind: 'image',
+    kind: 'images',
     description:
-      'Platform `kubernetes`: the image to release, best with its digest. It takes the place of the image of the same repository, and nothing else of the pods changes.',
+      'Platform `kubernetes`: the image to release, best with its digest. It takes the place of the image of the same repository, and nothing else of the pods changes. Several, separated by commas, where pods or Services have several; the first gives the version its name.',
     example: 'ghcr.io/acme/helpdesk-backend:1.4.2',
   },
   container: {
@@ -154,6 +191,7 @@ export type KubernetesTargetInputs = Pick<
   InputValues<typeof kubernetesTargetInputs>,
   'service' | 'namespace' | 'kubeconfig' | 'context' | 'slot-label' | 'verify-url'
 >;
+export type KubernetesFollowerInputs = InputValues<typeof kubernetesFollowerInputs>;
 export type KubernetesAdoptInputs = InputValues<typeof kubernetesAdoptInputs>;
 export type KubernetesReleaseInputs = Pick<
   InputValues<typeof kubernetesReleaseInputs>,
@@ -173,11 +211,31 @@ function missing(input: string, what: string, example: string): Problem {
   };
 }
 
+function checkServices({
+  service = [],
+  router,
+}: Partial<KubernetesTargetInputs> & { router?: string }): Problem[] {
+  const value = service.join(',');
+  if (new Set(service).size < service.length) {
+    return [{ input: 'service', value, message: 'names a Service twice; allowed is each once.' }];
+  }
+  return router === 'replica-weight' && service.length > 1
+    ? [
+        {
+          input: 'service',
+          value,
+          message: 'has several; allowed with router `replica-weight` is one.',
+        },
+      ]
+    : [];
+}
+
 /** Rules between the inputs of a target on Kubernetes. */
 export function checkKubernetesTarget(
-  inputs: Partial<KubernetesTargetInputs> & { platform?: string },
+  inputs: Partial<KubernetesTargetInputs> & { platform?: string; router?: string },
 ): Problem[] {
-  if (inputs.platform !== 'kubernetes' || inputs.service !== undefined) return [];
+  if (inputs.platform !== 'kubernetes') return [];
+  if (inputs.service !== undefined) return checkServices(inputs);
   return [missing('service', 'the Service that has the traffic', kubernetesTargetInputs.service.example)];
 }
 
@@ -190,22 +248,70 @@ export function checkPodMetrics(inputs: Partial<LimitInputs> & { platform?: stri
 }
 
 /** Colours are switched by the selector of the Service; what shares traffic by pods has none. */
-export function checkAdopt(inputs: { adopt?: boolean; router?: string }): Problem[] {
-  return inputs.adopt === true && inputs.router === 'replica-weight'
+export function checkAdopt(inputs: {
+  adopt?: boolean;
+  router?: string;
+  service?: string[] | undefined;
+}): Problem[] {
+  const notWith =
+    inputs.router === 'replica-weight'
+      ? 'router `replica-weight`'
+      : (inputs.service?.length ?? 0) > 1
+        ? 'several Services'
+        : undefined;
+  return inputs.adopt === true && notWith !== undefined
     ? [
         {
           input: 'adopt',
           value: 'true',
-          message: 'does not go with router `replica-weight`; allowed with it is `false`.',
+          message: `does not go with ${notWith}; allowed with it is \`false\`.`,
         },
       ]
     : [];
+}
+
+/** What follows the traffic goes with colours that are switched. */
+export function checkFollowers(
+  inputs: Partial<KubernetesFollowerInputs> & { platform?: string; router?: string; adopt?: boolean },
+): Problem[] {
+  const given = (['workers', 'scheduler'] as const).filter((input) => inputs[input] !== undefined);
+  const names = [...(inputs.workers ?? []), ...(inputs.scheduler ?? [])];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  return given.flatMap((input): Problem[] => {
+    const value = inputs[input]?.join(',') ?? '';
+    if (inputs.platform !== undefined && inputs.platform !== 'kubernetes') {
+      return [{ input, value, message: 'goes with platform `kubernetes`; allowed with others is none.' }];
+    }
+    if (inputs.router === 'replica-weight') {
+      return [{ input, value, message: 'goes with router `service-selector`; allowed with others is none.' }];
+    }
+    if (inputs.adopt === true) {
+      return [
+        { input, value, message: 'has no colours before `adopt` has made them; allowed with it is none.' },
+      ];
+    }
+    return twice !== undefined && inputs[input]?.includes(twice) === true
+      ? [{ input, value, message: `names ${twice} twice; allowed is each once, as one of both.` }]
+      : [];
+  });
 }
 
 /** Rules between the inputs of a release on Kubernetes. */
 export function checkKubernetesRelease(
   inputs: Partial<KubernetesReleaseInputs> & { platform?: string },
 ): Problem[] {
-  if (inputs.platform !== 'kubernetes' || inputs.image !== undefined) return [];
+  if (inputs.platform !== 'kubernetes') return [];
+  const { image, container } = inputs;
+  if (image !== undefined) {
+    return container !== undefined && image.length > 1
+      ? [
+          {
+            input: 'container',
+            value: container,
+            message: 'is given with several images; allowed with it is one.',
+          },
+        ]
+      : [];
+  }
   return [missing('image', 'the image to release', kubernetesReleaseInputs.image.example)];
 }

@@ -29,7 +29,7 @@ export function stateIn(
   return { keptIn: 'platform', store: createKubernetesStore(client, name), isAlive: isHolderAlive };
 }
 
-const serviceOf = ({ service, app }: StateInputs) => ({ kind: 'service', name: service ?? app });
+const serviceOf = ({ service, app }: StateInputs) => ({ kind: 'service', name: service?.[0] ?? app });
 
 /** The state alone, for those who look at releases. */
 export async function openClusterState(inputs: StateInputs, context: Context): Promise<State> {
@@ -38,7 +38,7 @@ export async function openClusterState(inputs: StateInputs, context: Context): P
 
 /** How the pods behind a Service are asked for their metrics. */
 export async function openPodMetrics(
-  inputs: Partial<KubernetesTargetInputs> & { service: string },
+  inputs: Omit<Partial<KubernetesTargetInputs>, 'service'> & { service: string },
   context: Context,
 ): Promise<PodMetrics> {
   const client = await connectKubernetes(inputs, context);
@@ -52,7 +52,7 @@ function adoptionBy(
   inputs: OpenInputs,
   { log }: Context,
 ): NonNullable<Target['adoption']> {
-  const { service = '' } = inputs;
+  const [service = ''] = inputs.service ?? [];
   const adoption = createAdoption({ client, service, slotLabel: inputs['slot-label'], log });
   return {
     plan: () => adoption.plan(),
@@ -76,9 +76,10 @@ function adoptionBy(
 
 /** Opens a Service and its Deployments. Asks the cluster nothing yet. */
 export async function openKubernetes(inputs: OpenInputs, context: Context): Promise<Target> {
-  const { service, app, environment } = inputs;
+  const { service: services, app, environment } = inputs;
   const { log } = context;
-  if (service === undefined) {
+  const [service] = services ?? [];
+  if (services === undefined || service === undefined) {
     throw new DeployError('invalid_input', '`service` is missing: platform kubernetes needs it.', {
       remedy: 'Name the Service that has the traffic (`service`, or `kubernetes.service` in deploy.yml).',
     });
@@ -88,29 +89,33 @@ export async function openKubernetes(inputs: OpenInputs, context: Context): Prom
   const scope =
     inputs.image === undefined
       ? undefined
-      : { images: [textOfImage(inputs.image)], container: inputs.container ?? null };
-  const platform: Platform<KubernetesRelease> = createKubernetes({
-    client,
-    service,
-    slotLabel,
-    scope,
-    shared: inputs.router === 'replica-weight',
-    checkPath: inputs['readiness-path'],
-    rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
-    log,
-  });
+      : { images: inputs.image.map(textOfImage), container: inputs.container ?? null };
   const state =
     inputs.state === 'platform'
       ? stateIn(client, inputs, serviceOf(inputs))
       : await openState(inputs, context);
+  const lease = state.store.location;
+  const platform: Platform<KubernetesRelease> = createKubernetes({
+    client,
+    service: services,
+    lease,
+    slotLabel,
+    scope,
+    shared: inputs.router === 'replica-weight',
+    followers: { workers: inputs.workers ?? [], schedulers: inputs.scheduler ?? [] },
+    ...(inputs['worker-drain'] === undefined ? {} : { workerDrain: inputs['worker-drain'] }),
+    checkPath: inputs['readiness-path'],
+    rights: [...serviceSelectorRights, ...(inputs.state === 'platform' ? storeRights : [])],
+    log,
+  });
   const url = inputs['verify-url']?.href;
   const router =
     inputs.router === 'replica-weight'
       ? createReplicaWeight({ client, service, slotLabel, url, log })
-      : createServiceSelector({ client, service, slotLabel, url, log });
+      : createServiceSelector({ client, service: services, lease, slotLabel, url, log });
+  const named = `${services.length === 1 ? 'Service' : 'Services'} ${services.join(', ')}`;
   return {
-    label:
-      environment === '' ? `Service ${service} in namespace ${client.namespace}` : `${app} in ${environment}`,
+    label: environment === '' ? `${named} in namespace ${client.namespace}` : `${app} in ${environment}`,
     platform,
     router,
     ...(inputs.adopt === true ? { adoption: adoptionBy(client, router, inputs, context) } : {}),

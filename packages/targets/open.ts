@@ -27,6 +27,7 @@ import {
 } from './inputs.ts';
 import {
   type KubernetesAdoptInputs,
+  type KubernetesFollowerInputs,
   type KubernetesReleaseInputs,
   type KubernetesTargetInputs,
   textOfImage,
@@ -134,6 +135,7 @@ export type OpenInputs = TargetInputs &
     KubernetesTargetInputs &
       KubernetesReleaseInputs &
       KubernetesAdoptInputs &
+      KubernetesFollowerInputs &
       Pick<LinuxHostInputs, 'readiness-path'>
   >;
 
@@ -153,7 +155,7 @@ export async function openMetrics(
   inputs: Partial<KubernetesTargetInputs>,
   context: Context,
 ): Promise<PodMetrics | undefined> {
-  const { service } = inputs;
+  const [service] = inputs.service ?? [];
   if (service === undefined) return undefined;
   return (await import('./open-kubernetes.ts')).openPodMetrics({ ...inputs, service }, context);
 }
@@ -245,14 +247,15 @@ export function releaseOf(
 export function kubernetesRelease(inputs: KubernetesReleaseInputs, { log }: Context): KubernetesRelease {
   const { image } = inputs;
   if (image === undefined) throw new DeployError('invalid_input', 'image is missing.');
-  if (image.digest === undefined && (image.tag ?? 'latest') === 'latest') {
+  const moving = image.find(({ digest, tag }) => digest === undefined && (tag ?? 'latest') === 'latest');
+  if (moving !== undefined) {
     log.warning(
-      `${textOfImage(image)} may stand for another image at any time: what was released cannot be told from what is asked for, nor gone back to. Give a tag of its own, or a digest.`,
+      `${textOfImage(moving)} may stand for another image at any time: what was released cannot be told from what is asked for, nor gone back to. Give a tag of its own, or a digest.`,
     );
   }
   return {
     version: inputs.version,
-    images: [textOfImage(image)],
+    images: image.map(textOfImage),
     container: inputs.container ?? null,
     replicas: inputs.replicas ?? null,
   };

@@ -129,7 +129,7 @@ export async function openWorkload(
       scope:
         image === undefined
           ? undefined
-          : { images: [textOfImage(image)], container: inputs.container ?? null },
+          : { images: image.map(textOfImage), container: inputs.container ?? null },
       log: context.log,
     }),
     ...state,

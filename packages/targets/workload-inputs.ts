@@ -26,13 +26,13 @@ export const workloadInputs = {
     ...kubernetesReleaseInputs.image,
     required: true,
     description:
-      'The image to release, best with its digest. It takes the place of the image of the same repository.',
+      'The image to release, best with its digest. It takes the place of the image of the same repository. Several, separated by commas, where the pods have several.',
   },
   container: kubernetesReleaseInputs.container,
   version: {
     ...kubernetesReleaseInputs.version,
     otherwise: {
-      means: 'the tag of the image, or the beginning of its digest',
+      means: 'the tag of the first image, or the beginning of its digest',
       of: (inputs: Readonly<Record<string, unknown>>) =>
         kubernetesReleaseInputs.version.otherwise.of({ ...inputs, platform: 'kubernetes' }),
     },

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 
 /** The most that dist may take. The goal for the finished suite of about 20 actions is 6 MB, 1.8 MB as a tarball. */
-export const limits = { bytes: 1_500_000, tarball: 450_000 };
+export const limits = { bytes: 2_000_000, tarball: 620_000 };
 
 /** A tar header has 512 bytes; content is padded to them. The least of the format that says how well it compresses. */
 function tarball(files: Map<string, string>): Buffer {

@@ -65,7 +65,7 @@ export async function makePlace(): Promise<Place> {
         await endProcessesWith(root);
         await delay(100);
         await rm(root, { recursive: true, force: true, maxRetries: 3 });
-        const left = await processesWith(root);
+        const left = processesWith(root);
         if (left.length === 0 || attempt === 10) return left;
       }
     },

@@ -20,6 +20,8 @@ function typeOf(spec: InputSpec): Type {
         separator: spec.separator === 'lines' ? '\n' : ',',
         'list-item': { type: 'string' },
       };
+    case 'images':
+      return { type: 'list', separator: ',', 'list-item': { type: 'string' } };
     case 'integers':
       return { type: 'list', separator: ',', 'list-item': { type: 'integer' } };
     case 'map':

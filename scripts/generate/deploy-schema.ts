@@ -51,6 +51,7 @@ function schemaOf(spec: InputSpec): Schema {
     case 'enum':
       return { enum: [...spec.values] };
     case 'list':
+    case 'images':
     case 'command':
       return { anyOf: [{ type: 'string' }, { type: 'array', items: scalar }] };
     case 'map':

@@ -18,13 +18,18 @@ export function formOf(spec: InputSpec): string {
     case 'enum':
       return `one of ${spec.values.map((value) => `\`${value}\``).join(', ')}`;
     case 'list':
-      return spec.separator === 'lines' ? 'list, one a line' : 'list, separated by commas or lines';
+      return [
+        spec.separator === 'lines' ? 'list, one a line' : 'list, separated by commas or lines',
+        ...(spec.allowed === undefined ? [] : [spec.allowed]),
+      ].join('; each: ');
     case 'map':
       return 'one `name=value` a line';
     case 'command':
       return 'command line, run without a shell';
     case 'image':
       return 'image reference';
+    case 'images':
+      return 'image references, separated by commas or lines';
     case 'path':
       return spec.within === 'workspace' ? 'path inside the workspace' : 'path on the host';
     case 'url':

@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { silentLog } from '@deploy-actions/core';
 import type { Fence, Router, Target } from '@deploy-actions/release-engine';
 import { createEmbeddedProxy, createNginx } from '@deploy-actions/routers';
-import { freePort } from '../support/host.ts';
+import { freePortFrom } from '../support/ports.ts';
+import { observeNewConnections } from '../support/new-connections.ts';
 import { nginxVersion, startNginx } from '../support/nginx.ts';
 import { endProcessesWith } from '../support/processes.ts';
 import { bestOf, medianOf, type Row } from './measure.ts';
@@ -19,6 +18,8 @@ const rounds = 24;
 const probers = 4;
 /** The old version must not answer again for this long. */
 const quietTime = 400;
+/** A router that still gives traffic to the old version then is broken. */
+const patience = 10_000;
 
 const fence: Fence = { token: 1, check: async () => {} };
 const application = join(import.meta.dirname, '../support/static-server.ts');
@@ -60,7 +61,7 @@ interface Opened {
 
 async function measure(open: (address: string, folder: string) => Promise<Opened>): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), 'switch-latency-'));
-  const port = await freePort(24_700);
+  const port = await freePortFrom(24_700);
   const blue = await startVersion('blue', folder);
   const green = await startVersion('green', folder);
   const { router, close } = await open(`127.0.0.1:${port}`, folder);
@@ -74,17 +75,16 @@ async function measure(open: (address: string, folder: string) => Promise<Opened
     // The first is not counted: what is done once only is no matter of switching.
     for (let round = 0; round <= rounds; round += 1) {
       const [to, from] = round % 2 === 0 ? ['green', 'blue'] : ['blue', 'green'];
-      const prober = startProber(port);
-      await prober.answered(from);
-      const start = performance.now();
-      traffic = await router.apply(shareOf(to), traffic.version, fence);
-      await delay(quietTime);
-      const answers = (await prober.stop()).toSorted((a, b) => a.opened - b.opened);
-      const last = answers.findLastIndex(({ version }) => version !== to);
-      const first = answers[last + 1];
-      if (first === undefined)
-        throw new Error(`${router.name} still gives traffic to ${from} after ${quietTime} ms`);
-      if (round > 0) times.push(Math.max(0, first.opened - start));
+      const observer = observeNewConnections({ port, loops: probers });
+      try {
+        await observer.answered(from);
+        const start = performance.now();
+        traffic = await router.apply(shareOf(to), traffic.version, fence);
+        const settled = await observer.allTo(to, { quiet: quietTime, limit: patience });
+        if (round > 0) times.push(Math.max(0, settled - start));
+      } finally {
+        await observer.stop();
+      }
     }
     return times;
   } finally {
@@ -106,34 +106,4 @@ async function startVersion(version: string, folder: string): Promise<string> {
     return `127.0.0.1:${listening}`;
   }
   throw new Error(`the application of ${version} ended before it listened`);
-}
-
-function startProber(port: number) {
-  const answers: { opened: number; version: string }[] = [];
-  let going = true;
-  const ask = () =>
-    new Promise<void>((resolve, reject) => {
-      const opened = performance.now();
-      request({ host: '127.0.0.1', port, path: '/', agent: false }, (response) => {
-        answers.push({ opened, version: String(response.headers['x-version']) });
-        response.resume().once('error', reject).once('end', resolve);
-      })
-        .once('error', reject)
-        .end();
-    });
-  const loops = Array.from({ length: probers }, async () => {
-    while (going) await ask();
-  });
-  const ended = Promise.all(loops);
-  ended.catch(() => {}); // told by `stop`
-  return {
-    async answered(version: string) {
-      while (!answers.some((answer) => answer.version === version)) await delay(5);
-    },
-    async stop() {
-      going = false;
-      await ended;
-      return answers;
-    },
-  };
 }

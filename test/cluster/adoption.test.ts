@@ -4,7 +4,7 @@ import { type Deployment, type KubernetesClient, resources } from '@deploy-actio
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countsOf, startLoad } from '../support/load/index.ts';
 import { createJob, type Job } from '../support/runner.ts';
-import { watchEndpoints } from './endpoints.ts';
+import { watchEndpoints } from './endpoint-watch.ts';
 import type { Account } from './namespace.ts';
 import { nodePortService, publishServer, serverDeployment } from './server-image.ts';
 import { exampleRules, openStage, type Stage } from './stage.ts';
@@ -63,7 +63,7 @@ describe('a Deployment with a Service, and no colours', () => {
     expect(planned.log).toContain('make Deployment shop-blue like shop, with 2 replica(s)');
     expect(await admin.find(resources.deployments, 'shop-blue')).toBeUndefined();
 
-    const endpoints = watchEndpoints(admin, 'shop');
+    const endpoints = await watchEndpoints(stage.access, stage.name, 'shop');
     const load = await startLoad({
       url: `${url}/`,
       rate: 200,
@@ -91,11 +91,12 @@ describe('a Deployment with a Service, and no colours', () => {
       const report = await load.stop();
       const counts = countsOf(report.phases[0]?.kinds ?? {});
       expect(counts, JSON.stringify(report.phases)).toMatchObject({ lost: 0, failed: 0 });
-      process.stderr.write(`${JSON.stringify(counts)}; at least ${endpoints.least()} endpoints\n`);
-      expect(endpoints.least()).toBeGreaterThanOrEqual(2);
+      process.stderr.write(`${JSON.stringify(counts)}; at least ${endpoints.least} endpoints\n`);
+      expect(endpoints.problems).toEqual([]);
+      expect(endpoints.least).toBeGreaterThanOrEqual(2);
     } finally {
       load.kill();
-      await endpoints.end();
+      endpoints.stop();
     }
   });
 
@@ -105,7 +106,7 @@ describe('a Deployment with a Service, and no colours', () => {
       const app = `killed-${write}`;
       await place(app);
       await stage.urlOf(app);
-      const endpoints = watchEndpoints(admin, app);
+      const endpoints = await watchEndpoints(stage.access, stage.name, app);
       const when = write % 2 === 0 ? 'before' : 'after';
       const killed = await job.step('blue-green-switch', adopt(app, '2'), {
         imports: [crash],
@@ -118,8 +119,9 @@ describe('a Deployment with a Service, and no colours', () => {
         version: '2',
       });
       expect(await replicasOf(app)).toBe(0);
-      expect(endpoints.least()).toBeGreaterThanOrEqual(2);
-      await endpoints.end();
+      expect(endpoints.problems).toEqual([]);
+      expect(endpoints.least).toBeGreaterThanOrEqual(2);
+      endpoints.stop();
       await stage.kubectl('delete', 'deployment', app, `${app}-blue`, `${app}-green`, '--wait=false');
     }
   });

@@ -1,12 +1,9 @@
 // The programs of Kubernetes and the test server, built from Go modules: there are no packages of them that every machine can
 // have. Versions and checksums of everything in them are in kubernetes/go.mod and go.sum.
 
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, type Say } from './cache.ts';
-import { end, output } from '../support/command.ts';
-import { withProgress } from './progress.ts';
+import { buildPrograms, go, keyOf } from './go.ts';
 
 export const kubernetesVersion = '1.34.4';
 
@@ -33,21 +30,13 @@ const sources = join(import.meta.dirname, 'kubernetes');
  * are built, at low priority: minutes. Throws with what to do when there is no Go, or with its last lines.
  */
 export async function kubernetesBinaries(say: Say): Promise<string> {
-  const key = await keyOf(sources, flags);
-  return cached(join(`kubernetes-${kubernetesVersion}`, key), say, async (folder) => {
-    say(`Building Kubernetes ${kubernetesVersion} from its Go modules: about 10 minutes on two cores, once`);
-    // -v names each package as its compilation ends.
-    let [compiled, last] = [0, 'starting'];
-    const at = (): string => `${compiled} packages compiled, ${last}`;
-    const packages = programs.map((name) => `k8s.io/kubernetes/cmd/${name}`);
-    const args = ['build', '-v', '-o', `${folder}/`, ...flags, ...packages];
-    const seconds = await withProgress(say, at, () =>
-      go(args, sources, (line) => {
-        if (!line.startsWith('go: ')) compiled += 1;
-        last = line;
-      }),
-    );
-    say(`Built Kubernetes ${kubernetesVersion} in ${seconds} s`);
+  return buildPrograms({
+    name: `kubernetes-${kubernetesVersion}`,
+    title: `Kubernetes ${kubernetesVersion} from its Go modules: about 10 minutes on two cores`,
+    sources,
+    flags,
+    packages: programs.map((name) => `k8s.io/kubernetes/cmd/${name}`),
+    say,
   });
 }
 
@@ -59,25 +48,4 @@ export async function testServer(say: Say): Promise<string> {
     go(['build', '-o', join(made, 'server'), ...serverFlags, '.'], source).then(() => {}),
   );
   return join(folder, 'server');
-}
-
-/** Changes with all that a build is made of. */
-async function keyOf(folder: string, buildFlags: string[]): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([buildFlags, process.platform, process.arch]));
-  for (const name of ['go.mod', 'go.sum', 'programs.go', 'main.go'])
-    hash.update(await readFile(join(folder, name)).catch(() => ''));
-  return hash.digest('hex').slice(0, 16);
-}
-
-async function go(args: string[], cwd: string, onLine?: Say): Promise<void> {
-  const there = await end('go', ['version']).catch(() => undefined);
-  if (there === undefined)
-    throw new Error(
-      'Go 1.24 or newer is needed to build Kubernetes, and there is no `go` on PATH: https://go.dev/dl',
-    );
-  await output('nice', ['-n', '19', 'go', ...args], {
-    cwd,
-    env: { ...process.env, CGO_ENABLED: '0' },
-    ...(onLine === undefined ? {} : { onLine }),
-  });
 }

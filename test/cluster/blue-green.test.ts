@@ -1,13 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { countsOf, type LoadReport, startLoad } from '../support/load/index.ts';
+import {
+  longSeconds,
+  type ReleaseFigures,
+  startReleaseLoad,
+  twoServers,
+  twoServersService,
+} from './release-load.ts';
 import { release } from './releases.ts';
 import { publishServer } from './server-image.ts';
 import { bothColours, openStage, type Stage } from './stage.ts';
 
 const switches = 10;
-const requestsPerSecond = 400;
-const longSeconds = 10;
 
 let stage: Stage;
 beforeAll(async () => {
@@ -15,29 +19,20 @@ beforeAll(async () => {
   for (let version = 1; version <= switches + 2; version += 1) {
     await publishServer(`acme/loaded:${version}`, { VERSION: String(version) });
   }
-  await stage.apply(...bothColours('helpdesk', { image: 'acme/loaded:1' }));
+  const options = { image: 'acme/loaded:1', ...twoServers };
+  await stage.apply(...bothColours('helpdesk', options, twoServersService));
   await stage.rolledOut('helpdesk-blue');
 });
 afterAll(() => stage.end());
 
-describe('blue-green under load, with a server that stops accepting at SIGTERM', () => {
+describe('blue-green under load, with a server that stops accepting at SIGTERM and one that announces its end', () => {
   it(
     `loses nothing in ${switches} switches, half of which stop the old colour`,
     { timeout: 400_000 },
     async () => {
-      const url = await stage.urlOf('helpdesk');
       const client = await stage.connect();
-      const load = await startLoad({
-        url: `${url}/`,
-        rate: requestsPerSecond,
-        durationSeconds: 300,
-        kinds: ['new', 'inflight'],
-        inFlightUrl: `${url}/slow?ms=${longSeconds * 1_000}`,
-        inFlightSeconds: longSeconds,
-        inFlight: 10,
-        phase: 'steady',
-      });
-      let report: LoadReport;
+      const load = await startReleaseLoad(stage, 'helpdesk', { durationSeconds: 300 });
+      let figures: ReleaseFigures;
       try {
         await delay(5_000);
         await load.mark('switches');
@@ -62,26 +57,25 @@ describe('blue-green under load, with a server that stops accepting at SIGTERM',
           `deployment/helpdesk-${serving}`,
           `server=acme/loaded:${switches + 2}`,
         );
-        await stage.kubectl('rollout', 'status', `deployment/helpdesk-${serving}`, '--timeout=60s');
+        await stage.rolledOut(`helpdesk-${serving}`);
         await delay(1_000);
-        report = await load.stop();
+        figures = await load.stop();
       } finally {
         load.kill();
       }
-      const of = (name: string) => {
-        const phase = report.phases.find((one) => one.name === name);
-        return phase === undefined ? undefined : countsOf(phase.kinds);
-      };
-      const figures = JSON.stringify({
-        phases: report.phases.map(({ name }) => [name, of(name)]),
-        lag: report.lagMs,
-      });
-      process.stderr.write(`${figures}\n`);
-      expect(of('steady'), figures).toMatchObject({ lost: 0, failed: 0 });
-      expect(of('switches'), JSON.stringify(report.phases)).toMatchObject({ lost: 0, failed: 0 });
-      expect(of('switches')?.answered).toBeGreaterThan(1_000);
+      process.stderr.write(`${figures.text}\n`);
+      for (const phase of ['steady', 'switches']) {
+        for (const part of ['new', 'inflight', 'announced'] as const) {
+          expect(figures.of(phase, part), `${part}: ${figures.lost(phase)}`).toMatchObject({
+            lost: 0,
+            failed: 0,
+          });
+        }
+      }
+      expect(figures.of('switches', 'new').answered).toBeGreaterThan(1_000);
+      expect(figures.of('switches', 'announced').answered).toBeGreaterThan(500);
       // The counter is seen to work.
-      expect(of('set-image')?.lost, figures).toBeGreaterThan(0);
+      expect(figures.of('set-image', 'new').lost, figures.text).toBeGreaterThan(0);
     },
   );
 });

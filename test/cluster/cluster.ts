@@ -1,24 +1,17 @@
 // A real Kubernetes of one node on this machine: up, status, down.
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { kubernetesBinaries } from './binaries.ts';
 import { type Say } from './cache.ts';
 import { end } from '../support/command.ts';
 import { apiReady, nodeReady, startControlPlane } from './control-plane.ts';
-import { type Daemon, endDaemons, recordedDaemons, runs, startTimeOf } from './daemons.ts';
+import { type Daemon, endDaemons, recordedDaemons, runs } from './daemons.ts';
 import { type Access, readAccess } from './kubeconfig.ts';
+import { hasGroups, removeGroups, shimsOf, unmountAll } from './leftovers.ts';
 import { withLock } from './lock.ts';
-import {
-  hasKubernetesRules,
-  hasPodGroups,
-  removeTraces,
-  removePodGroups,
-  setUpNetwork,
-  tearDownNetwork,
-  unmountAll,
-} from './network.ts';
+import { hasKubernetesRules, removeTraces, setUpNetwork, tearDownNetwork } from './network.ts';
 import { requirePackages } from './packages.ts';
 import {
   containerdSocket,
@@ -29,12 +22,15 @@ import {
   processesFile,
   stateFolder,
 } from './place.ts';
+import { addUser, isUsed } from './users.ts';
 
 /** Written last: with it the cluster was complete once. */
 const completeFile = inState('complete');
 /** Set by `up`: the cluster stays when the last run of tests has ended. */
 const keptFile = inState('kept');
 const usersFolder = inState('users');
+/** kubelet's control group. */
+const podGroup = 'kubepods';
 const failedFolder = `${stateFolder}.failed`;
 
 export interface Status {
@@ -92,7 +88,7 @@ function locked<T>(say: Say, work: () => Promise<T>): Promise<T> {
 async function requireFreeMachine(): Promise<void> {
   const other = 'another Kubernetes runs on this machine';
   if (await hasKubernetesRules()) throw new Error(`${other}: there are rules of kube-proxy in iptables`);
-  if (await hasPodGroups()) throw new Error(`${other}: there are control groups of its pods`);
+  if (await hasGroups(podGroup)) throw new Error(`${other}: there are control groups of its pods`);
   for (const [name, port] of Object.entries(ports)) {
     await new Promise<void>((resolve, reject) => {
       const server = createServer();
@@ -135,9 +131,9 @@ async function takeDown(): Promise<void> {
   await endDaemons(daemons.filter(({ name }) => !['kubelet', 'containerd', 'etcd'].includes(name)));
   if (named('containerd').some(runs)) await removeTasks();
   await endDaemons([...named('containerd'), ...named('etcd')]);
-  await removePodGroups();
-  await endDaemons(await shims(), 0);
-  await unmountAll();
+  await removeGroups(podGroup);
+  await endDaemons(await shimsOf(containerdSocket), 0);
+  await unmountAll(stateFolder);
   await tearDownNetwork();
   await removeTraces();
   await rm(stateFolder, { recursive: true, force: true, maxRetries: 3 });
@@ -148,20 +144,6 @@ async function removeTasks(): Promise<void> {
   const ctr = ['-a', containerdSocket, '-n', 'k8s.io', 'tasks'];
   const ids = (await end('ctr', [...ctr, 'ls', '-q'])).stdout.split('\n').filter(Boolean);
   if (ids.length > 0) await end('ctr', [...ctr, 'rm', '--force', ...ids]);
-}
-
-/** containerd's children that outlive it: by their arguments they serve our socket. */
-async function shims(): Promise<Daemon[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const startTime = startTimeOf(pid);
-      const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-      const ours = args[0]?.includes('containerd-shim') === true && args.includes(containerdSocket);
-      return ours && startTime !== undefined ? [{ name: 'shim', pid, startTime }] : [];
-    }),
-  );
-  return found.flat();
 }
 
 async function ensure(say: Say): Promise<void> {
@@ -206,24 +188,16 @@ export async function down(say: Say): Promise<boolean> {
  */
 export async function use(say: Say): Promise<{ release(): Promise<void> }> {
   requireRoot();
-  const me = inState('users', `${process.pid}-${startTimeOf(process.pid)}`);
-  await locked(say, async () => {
+  const leave = await locked(say, async () => {
     await ensure(say);
-    mkdirSync(usersFolder, { recursive: true });
-    await writeFile(me, '');
+    return addUser(usersFolder);
   });
-  const isUsed = async (): Promise<boolean> => {
-    const users = await readdir(usersFolder).catch(() => []);
-    return users.some((name) => {
-      const [pid = '', startTime = ''] = name.split('-');
-      return runs({ pid: Number(pid), startTime });
-    });
-  };
   return {
     release: () =>
       locked(say, async () => {
-        rmSync(me, { force: true });
-        if (existsSync(stateFolder) && !existsSync(keptFile) && !(await isUsed())) await takeDown();
+        leave();
+        if (existsSync(stateFolder) && !existsSync(keptFile) && !(await isUsed(usersFolder)))
+          await takeDown();
       }),
   };
 }

@@ -9,7 +9,8 @@ import { publishHelpdesk } from './helpdesk-image.ts';
 import { nodePortService, publishServer, serverDeployment } from './server-image.ts';
 import { openStage, type Stage } from './stage.ts';
 
-const random = (): string => randomBytes(18).toString('base64url');
+/** Long enough that its form alone always gives it away: nothing else is known of a value that only a Secret has. */
+const random = (): string => randomBytes(48).toString('base64url');
 const secrets = {
   database: random(),
   cache: randomBytes(9).toString('hex'),

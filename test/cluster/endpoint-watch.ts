@@ -15,6 +15,8 @@ export interface EndpointWatch {
   readonly problems: readonly string[];
   /** Changes that were seen. */
   readonly changes: number;
+  /** The fewest that were ready at any change. */
+  readonly least: number;
   stop(): void;
 }
 
@@ -27,6 +29,7 @@ export async function watchEndpoints(
   const slices = new Map<string, EndpointSlice>();
   const problems: string[] = [];
   let changes = 0;
+  let least = Number.POSITIVE_INFINITY;
   // Unknown counts as ready (discovery/v1).
   const ready = (): string[] =>
     [...slices.values()].flatMap(({ endpoints }) =>
@@ -43,7 +46,9 @@ export async function watchEndpoints(
       if (type === 'DELETED') slices.delete(name);
       else slices.set(name, object);
       changes += 1;
-      if (ready().length === 0) problems.push(`no endpoint of ${service} was ready at change ${changes}`);
+      const count = ready().length;
+      least = Math.min(least, count);
+      if (count === 0) problems.push(`no endpoint of ${service} was ready at change ${changes}`);
     },
     (cause) => problems.push(String(cause)),
   );
@@ -52,6 +57,9 @@ export async function watchEndpoints(
     problems,
     get changes() {
       return changes;
+    },
+    get least() {
+      return least;
     },
     stop,
   };

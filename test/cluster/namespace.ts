@@ -37,9 +37,9 @@ export interface Namespace {
   rolledOut(deployment: string, seconds?: number): Promise<void>;
   /**
    * `http://127.0.0.1:PORT` of a Service of type NodePort, once it has answered for longer than kube-proxy waits between two
-   * changes: pods that are ready are not yet reached.
+   * changes: pods that are ready are not yet reached. `port`: one of its ports by name; default the first.
    */
-  urlOf(service: string): Promise<string>;
+  urlOf(service: string, port?: string): Promise<string>;
   /** A ServiceAccount that may do in this namespace what the rules say, by a token for an hour. */
   account(name: string, rules: readonly PolicyRule[]): Promise<Account>;
   /** Deletes the namespace; its pods get no time. */
@@ -81,12 +81,12 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
     async rolledOut(deployment, seconds = 90) {
       await kubectl('rollout', 'status', `deployment/${deployment}`, `--timeout=${seconds}s`);
     },
-    async urlOf(service) {
+    async urlOf(service, portName) {
       const { spec } = (await get(access, `/api/v1/namespaces/${name}/services/${service}`)) as {
-        spec: { ports: { nodePort?: number }[] };
+        spec: { ports: { name?: string; nodePort?: number }[] };
       };
-      const port = spec.ports[0]?.nodePort;
-      if (port === undefined) throw new Error(`the Service ${service} has no NodePort`);
+      const port = spec.ports.find((one) => portName === undefined || one.name === portName)?.nodePort;
+      if (port === undefined) throw new Error(`the Service ${service} has no NodePort ${portName ?? ''}`);
       const url = `http://127.0.0.1:${port}`;
       await untilSteady(url);
       return url;

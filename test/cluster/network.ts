@@ -1,15 +1,16 @@
-// The kernel's part of the cluster: settings, interfaces, rules of iptables, mounts, control groups. Everything here is undone
-// by what only the cluster can have made: its folder, its interfaces, the chains of kube-proxy, kubelet and its CNI network.
+// The kernel's part of the cluster: settings, interfaces, rules of iptables. Everything here is undone by what only the cluster can have made: its folder, its interfaces, the chains of kube-proxy, kubelet and its CNI network.
 
 import { existsSync } from 'node:fs';
-import { readdir, readFile, readlink, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { end, output } from '../support/command.ts';
 import { inState, interfaces, networkName, nodeAddress, stateFolder, sysctlsFile } from './place.ts';
 
 /**
  * Load from one address uses its ports again soon, and what connection tracking remembers of a port then sends a new connection
- * to a pod that is gone. So it forgets within 2 s, and clients get twice the usual number of ports, none that servers listen on.
+ * to a pod that is gone. So it forgets within 2 s, and clients get more than the usual number of ports: all those above NodePorts, which
+ * is above what servers listen on, too. No hole is in the range: a server that lets the kernel choose its port would most often get the
+ * first one behind the hole, and so the port that another has just left, or one that fetch refuses («bad port», 2049 or 6000).
  */
 const sysctls: Record<string, string> = {
   'net.ipv4.ip_forward': '1',
@@ -21,8 +22,7 @@ const sysctls: Record<string, string> = {
   'net.netfilter.nf_conntrack_tcp_timeout_last_ack': '1',
   'net.netfilter.nf_conntrack_tcp_timeout_close_wait': '1',
   'net.netfilter.nf_conntrack_tcp_timeout_fin_wait': '2',
-  'net.ipv4.ip_local_reserved_ports': '8000-8099,10000-32767',
-  'net.ipv4.ip_local_port_range': '2000 65000',
+  'net.ipv4.ip_local_port_range': '32768 65535',
 };
 
 const fileOf = (name: string): string => join('/proc/sys', ...name.split('.'));
@@ -118,55 +118,4 @@ async function removeRules(program: (typeof iptables)[number]): Promise<void> {
     }
   }
   await output(`${program}-restore`, ['--noflush', '-w'], { input: `${commands.join('\n')}\n` });
-}
-
-/** Unmounts everything in the folder, what was mounted last first. */
-export async function unmountAll(): Promise<void> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
-  const points = mounts.split('\n').flatMap((line) => {
-    const point = (line.split(' ')[4] ?? '').replaceAll('\\040', ' ');
-    return point.startsWith(`${stateFolder}/`) ? [point] : [];
-  });
-  for (const point of points.toReversed()) await output('umount', ['--lazy', point]);
-}
-
-/** kubelet's control groups: one in each hierarchy of version 1, one of version 2. */
-async function groups(): Promise<string[]> {
-  const root = '/sys/fs/cgroup';
-  const hierarchies = await readdir(root).catch(() => []);
-  const places = ['.', ...hierarchies].map((name) => join(root, name, 'kubepods'));
-  return places.filter((place) => existsSync(place));
-}
-
-export const hasPodGroups = async (): Promise<boolean> => (await groups()).length > 0;
-
-async function within(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  const below = await Promise.all(
-    entries.filter((one) => one.isDirectory()).map(({ name }) => within(join(folder, name))),
-  );
-  return [...below.flat(), folder];
-}
-
-/** Kills what runs in pods, and removes the groups. */
-export async function removePodGroups(): Promise<void> {
-  for (const top of await groups()) {
-    const folders = await within(top);
-    for (let attempt = 0; attempt < 100; attempt += 1) {
-      const lists = await Promise.all(
-        folders.map((folder) => readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '')),
-      );
-      const pids = lists.flatMap((list) => list.split('\n').filter(Boolean).map(Number));
-      if (pids.length === 0) break;
-      for (const pid of pids) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It ended by itself.
-        }
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    for (const folder of folders) await rmdir(folder).catch(() => {});
-  }
 }

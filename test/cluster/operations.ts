@@ -64,9 +64,15 @@ export async function runWith<I>(
 
 type DiagnoseInputs = InputValues<(typeof diagnoseDefinition)['inputs']>;
 
-export function diagnoseWith(account: Account, own: Partial<DiagnoseInputs>): Promise<Said> {
+/** With one Service by its name alone. */
+type With<I> = Omit<Partial<I>, 'service'> & { service?: string };
+
+const listed = ({ service }: { service?: string }) => ({
+  service: service === undefined ? undefined : [service],
+});
+
+export function diagnoseWith(account: Account, own: With<DiagnoseInputs>): Promise<Said> {
   const inputs: DiagnoseInputs = {
-    service: undefined,
     workload: undefined,
     selector: undefined,
     environment: undefined,
@@ -78,19 +84,15 @@ export function diagnoseWith(account: Account, own: Partial<DiagnoseInputs>): Pr
     'metrics-path': '/metrics',
     'database-url': undefined,
     ...own,
+    ...listed(own),
   };
   return runWith(runDiagnose, inputs);
 }
 
 type RestartInputs = InputValues<(typeof restartDefinition)['inputs']>;
 
-export function restartWith(
-  account: Account,
-  own: Partial<RestartInputs>,
-  signal?: AbortSignal,
-): Promise<Said> {
+export function restartWith(account: Account, own: With<RestartInputs>, signal?: AbortSignal): Promise<Said> {
   const inputs: RestartInputs = {
-    service: undefined,
     workload: undefined,
     environment: undefined,
     app: undefined,
@@ -105,6 +107,7 @@ export function restartWith(
     'lock-timeout': 0,
     'dry-run': false,
     ...own,
+    ...listed(own),
   };
   return runWith(runRestart, inputs, signal);
 }

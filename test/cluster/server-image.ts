@@ -62,10 +62,29 @@ export interface ServerOptions {
   preStopSleep?: number;
   /** Of the pod's spec; default 30. */
   graceSeconds?: number;
+  /** A second container with the same image. */
+  beside?: { name: string; port: number; env: Readonly<Record<string, string>> };
+}
+
+function container(
+  name: string,
+  port: number,
+  { image, preStopSleep }: ServerOptions,
+  env: Readonly<Record<string, string>> = {},
+): object {
+  return {
+    name,
+    image,
+    ports: [{ containerPort: port }],
+    env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
+    ...(preStopSleep === undefined ? {} : { lifecycle: { preStop: { sleep: { seconds: preStopSleep } } } }),
+    readinessProbe: { httpGet: { path: '/health/', port }, periodSeconds: 1 },
+  };
 }
 
 /** A Deployment whose pods are asked for readiness each second. */
 export function serverDeployment(options: ServerOptions): object {
+  const { beside } = options;
   const labels = { app: options.name, ...options.labels };
   return {
     apiVersion: 'apps/v1',
@@ -80,16 +99,10 @@ export function serverDeployment(options: ServerOptions): object {
         spec: {
           terminationGracePeriodSeconds: options.graceSeconds ?? 30,
           containers: [
-            {
-              name: 'server',
-              image: options.image,
-              ports: [{ containerPort: 8000 }],
-              env: Object.entries(options.env ?? {}).map(([name, value]) => ({ name, value })),
-              ...(options.preStopSleep === undefined
-                ? {}
-                : { lifecycle: { preStop: { sleep: { seconds: options.preStopSleep } } } }),
-              readinessProbe: { httpGet: { path: '/health/', port: 8000 }, periodSeconds: 1 },
-            },
+            container('server', 8000, options, options.env),
+            ...(beside === undefined
+              ? []
+              : [container(beside.name, beside.port, options, { PORT: String(beside.port), ...beside.env })]),
           ],
         },
       },
@@ -97,12 +110,24 @@ export function serverDeployment(options: ServerOptions): object {
   };
 }
 
-/** A Service of the pods with these labels, on a port of 127.0.0.1 that the API server chooses. */
-export function nodePortService(name: string, selector: Readonly<Record<string, string>>): object {
+/**
+ * A Service of the pods with these labels, on a port of 127.0.0.1 that the API server chooses; on one more for each of `others`,
+ * ports of the pod by name.
+ */
+export function nodePortService(
+  name: string,
+  selector: Readonly<Record<string, string>>,
+  others: Readonly<Record<string, number>> = {},
+): object {
+  const ports = Object.entries({ http: 8000, ...others });
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name },
-    spec: { type: 'NodePort', selector, ports: [{ port: 80, targetPort: 8000 }] },
+    spec: {
+      type: 'NodePort',
+      selector,
+      ports: ports.map(([port, targetPort], index) => ({ name: port, port: 80 + index, targetPort })),
+    },
   };
 }

@@ -65,10 +65,14 @@ export function colourOf(
 }
 
 /** Blue with pods, green without, and the Service that sends to blue. */
-export function bothColours(app: string, options: Omit<ServerOptions, 'name' | 'labels'>): object[] {
+export function bothColours(
+  app: string,
+  options: Omit<ServerOptions, 'name' | 'labels'>,
+  service = nodePortService,
+): object[] {
   return [
     colourOf(app, 'blue', options),
     colourOf(app, 'green', { ...options, replicas: 0 }),
-    nodePortService(app, { app, version: 'blue' }),
+    service(app, { app, version: 'blue' }),
   ];
 }

@@ -59,9 +59,21 @@ export function wrongValuesFor(spec: InputSpec): WrongValue[] {
         `${spec.values[0]}x`,
         (spec.values[0] ?? '').toUpperCase(),
       ).filter(({ text }) => !spec.values.includes(text));
-    case 'list':
-      // Of a list by lines nothing but lines is empty, and that is no value at all.
-      return spec.separator === 'lines' ? [] : wrong('nothing but separators', ',', ',\n,');
+    case 'list': {
+      const { pattern } = spec;
+      return [
+        // Of a list by lines nothing but lines is empty, and that is no value at all.
+        ...(spec.separator === 'lines' ? [] : wrong('nothing but separators', ',', ',\n,')),
+        ...(pattern === undefined
+          ? []
+          : wrong(
+              'a wrong item',
+              ...['!?', '../../x', '🦄']
+                .filter((text) => !pattern.test(text))
+                .flatMap((text) => [text, `a,${text}`]),
+            )),
+      ];
+    }
     case 'map':
       return [
         ...wrong('no value', 'name'),
@@ -81,6 +93,12 @@ export function wrongValuesFor(spec: InputSpec): WrongValue[] {
         'image@sha256:123',
         'https://host/image',
       );
+    case 'images':
+      return [
+        ...wrong('no reference', 'UPPER/case', 'image:', 'a b', 'image@sha256:123', 'https://host/image'),
+        ...wrong('one wrong item', 'acme/app:1,image:', 'acme/app:1\n/x'),
+        ...wrong('nothing but separators', ','),
+      ];
     case 'path':
       return [
         ...wrong('a NUL character', `a${nul}b`),

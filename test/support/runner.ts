@@ -78,6 +78,8 @@ export interface StepResult {
 
 export interface RunningStep {
   readonly pid: number;
+  /** When its process was started, as `performance.now()` counts. */
+  readonly started: number;
   readonly done: Promise<StepResult>;
   /** Resolves with the first line of the log that matches; rejects when the step ends without. */
   line(pattern: RegExp): Promise<string>;
@@ -358,6 +360,7 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
     if (child.pid === undefined) await closed;
     return {
       pid: child.pid ?? 0,
+      started: start,
       done,
       line(pattern) {
         const known = log.find((line) => pattern.test(line));
@@ -401,7 +404,7 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
     },
     manifest: (action) => readManifest(dist, action),
     async end() {
-      const orphans = await processesWith(tracking);
+      const orphans = processesWith(tracking);
       if (orphans.length > 0) await endProcessesWith(tracking);
       await rm(home, { recursive: true, force: true });
       return orphans;

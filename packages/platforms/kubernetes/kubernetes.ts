@@ -1,40 +1,48 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
-  asError,
-  cancelled,
   canonicalJson,
   type Deadline,
   DeployError,
   digestOf,
+  formatDuration,
   type Log,
-  messageOf,
 } from '@deploy-actions/core';
 import {
-  type Colours,
+  type Autoscaler,
   type Deployment,
   findColours,
   findSharers,
   type KubernetesClient,
   type Pod,
+  readUnit,
   releaseAnnotation,
   type ReplicaSet,
   resources,
   type Right,
-  selectorQuery,
-  type ServicePort,
-  substituteImages,
+  servingOfUnit,
+  substituteImagesAcross,
   type Substitution,
+  type Unit,
 } from '@deploy-actions/kubernetes';
 import type { Fence, Platform, Readiness, Slot } from '@deploy-actions/release-engine';
-import { createBell } from './bell.ts';
-import { checkPod, checkTargetOf } from './direct-check.ts';
-import { evidenceOf, remedyFor } from './evidence.ts';
-import { type Failure, type Judged, judge } from './readiness.ts';
-import { checkRelease, type KubernetesRelease, releaseIn, revisionOf, type Scope } from './release.ts';
+import { byTarget, enoughFor, floorOf, lowerFloor, raiseFloor, type Autoscalers } from './autoscaling.ts';
+import { createFollowers, graceOf } from './followers.ts';
+import { deploymentIn, type FollowerNames, type Member, membersOf, replicasOf } from './members.ts';
+import { type Judged, judge } from './readiness.ts';
+import {
+  checkRelease,
+  type KubernetesRelease,
+  releaseAcross,
+  revisionGivenTo,
+  revisionOf,
+  type Scope,
+} from './release.ts';
+import { allReady, createSlotWatch } from './slot-watch.ts';
 
 export interface KubernetesOptions {
   client: KubernetesClient;
-  /** The Service whose selector says which colour gets the traffic. */
-  service: string;
+  /** The Service whose selector says which colour gets the traffic; several are released as one. */
+  service: string | readonly string[];
   /** The label that tells the colours apart, where the selector has several that could. */
   slotLabel?: string | undefined;
   /**
@@ -42,6 +50,12 @@ export interface KubernetesOptions {
    * with one pod, and how many it has after that is the router's to say.
    */
   shared?: boolean;
+  /** What is released with the Services and has no traffic of its own. */
+  followers?: FollowerNames;
+  /** Milliseconds that workers of the old version may take to finish their jobs; default 5 min. */
+  workerDrain?: number;
+  /** What the lease is called whose tokens are compared; default: there is one alone. */
+  lease?: string | undefined;
   /** Which images count on a Deployment that this suite never deployed to; default: all of them. */
   scope?: Scope | undefined;
   /** Path that every pod has to answer with 2xx or 3xx; default: that of its readiness probe, else any answer to `/`. */
@@ -53,12 +67,13 @@ export interface KubernetesOptions {
   log: Log;
 }
 
+interface Belongings {
+  replicaSets: ReplicaSet[];
+  pods: Pod[];
+}
+
 /** How often a write is tried again when the object's status moved under it. */
 const conflictsAllowed = 12;
-/** Milliseconds between two looks where no watch says anything. */
-const longestLook = 1_000;
-const checkPause = 200;
-const checkTimeout = 3_000;
 
 /** What it takes; events and logs, which only help to see why a version does not start, may be kept from it. */
 const ownRights: readonly Right[] = [
@@ -72,67 +87,120 @@ const ownRights: readonly Right[] = [
   { verb: 'get', group: '', resource: 'pods/proxy' },
   { verb: 'get', group: '', resource: 'services' },
 ];
+const autoscalerRight = (verb: 'list' | 'patch'): Right => ({
+  verb,
+  group: 'autoscaling',
+  resource: 'horizontalpodautoscalers',
+});
+
+const defaultWorkerDrain = 300_000;
+
+/** What finds the ReplicaSets and pods of these members. */
+function queriesOf(members: readonly Member[]): string[] {
+  return [...new Set(members.flatMap(({ queries }) => queries))];
+}
+
+/** Everything that is released together, as it is now. */
+interface Sight {
+  unit: Unit;
+  members: Member[];
+  autoscalers: Autoscalers;
+}
 
 /**
- * Slots as Deployments behind one Service: blue and green, or whatever values the label has that tells them apart. A
- * slot that is scaled to 0 is empty. A deploy changes the images, in one write that rests on the resourceVersion, and
- * nothing else of the pod; replicas are raised to those of the slot that serves, never lowered, so that what an
- * autoscaler decided stays.
+ * Slots as Deployments behind one Service, or behind several that are released as one: blue and green, or whatever
+ * values the label has that tells them apart. A slot that is scaled to 0 is empty. A deploy changes the images, in one
+ * write a Deployment that rests on the resourceVersion, and nothing else of the pod; replicas are raised to those of the
+ * slot that serves, never lowered, so that what an autoscaler decided stays.
  */
 export function createKubernetes(options: KubernetesOptions): Platform<KubernetesRelease> {
-  const { client, service, log } = options;
+  const { client, log } = options;
+  const services = [options.service].flat();
+  const isShared = options.shared === true;
+  const followers = options.followers ?? { workers: [], schedulers: [] };
+  const workerDrain = options.workerDrain ?? defaultWorkerDrain;
+  /** What pods and ReplicaSets of all slots were found by at the last look. */
+  let lastQueries: string[] | undefined;
+  const slotWatch = createSlotWatch({ client, log, checkPath: options.checkPath, judged });
 
-  async function colours(): Promise<Colours> {
-    const [found, { items }] = await Promise.all([
-      client.get(resources.services, service),
-      client.list(resources.deployments),
+  async function look(): Promise<Sight> {
+    const find = isShared ? findSharers : findColours;
+    const [{ all, ...unit }, autoscalers] = await Promise.all([
+      readUnit(client, services, options.slotLabel, find),
+      isShared ? [] : listAutoscalers(),
     ]);
-    return (options.shared === true ? findSharers : findColours)(found, items, options.slotLabel);
+    return { unit, members: membersOf(unit, all, followers), autoscalers: byTarget(autoscalers) };
   }
 
-  function deploymentOf(found: Colours, slot: string): Deployment {
-    const deployment = found.deployments.get(slot);
-    if (deployment !== undefined) return deployment;
-    throw new DeployError('invalid_input', `There is no slot "${slot}" behind Service ${service}.`, {
-      remedy: `Slots are the values of label ${found.label}: ${[...found.deployments.keys()].join(', ')}.`,
-    });
+  /** That they may not be seen is said by `check`, with all that is missing. */
+  async function listAutoscalers(): Promise<Autoscaler[]> {
+    try {
+      return (await client.list(resources.autoscalers)).items;
+    } catch (thrown) {
+      if (thrown instanceof DeployError && thrown.reasonCode === 'permission_denied') return [];
+      throw thrown;
+    }
+  }
+
+  function requireSlot({ unit }: Sight, slot: string): void {
+    if (unit.slots.includes(slot)) return;
+    const { label, service } = unit.parts[0];
+    throw new DeployError(
+      'invalid_input',
+      `There is no slot "${slot}" behind Service ${service.metadata.name}.`,
+      { remedy: `Slots are the values of label ${label}: ${unit.slots.join(', ')}.` },
+    );
   }
 
   function judged(
-    found: Pick<Colours, 'service'>,
+    { checks }: Member,
     objects: { deployment: Deployment; replicaSets: ReplicaSet[]; pods: Pod[] },
   ): Judged {
     return judge(objects, {
-      port: found.service.spec.ports?.[0],
+      port: checks[0]?.port,
       now: client.now() ?? Date.now(),
       unschedulableFor: options.unschedulableFor ?? 20_000,
     });
   }
 
-  /** Everything that the Service could send to, by one question each. */
-  async function belongings(found: Colours): Promise<{ replicaSets: ReplicaSet[]; pods: Pod[] }> {
-    const query = { labelSelector: selectorQuery(found.base) };
-    const [replicaSets, pods] = await Promise.all([
-      client.list(resources.replicaSets, query),
-      client.list(resources.pods, query),
-    ]);
-    return { replicaSets: replicaSets.items, pods: pods.items };
+  /** What the Deployments of these members could have, by one question for each query. */
+  async function belongings(queries: readonly string[]): Promise<Belongings> {
+    const lists = await Promise.all(
+      queries.map((labelSelector) =>
+        Promise.all([
+          client.list(resources.replicaSets, { labelSelector }),
+          client.list(resources.pods, { labelSelector }),
+        ]),
+      ),
+    );
+    return {
+      replicaSets: lists.flatMap(([{ items }]) => items),
+      pods: lists.flatMap(([, { items }]) => items),
+    };
   }
 
   /**
-   * One write to a slot's Deployment. Its status, and an autoscaler, may move it at any time: then it is read and
+   * One write to a Deployment of the slot. Its status, and an autoscaler, may move it at any time: then it is read and
    * looked at anew, and written while its pod template is still what it was.
    */
   async function writeTo(
+    name: string,
     slot: string,
     fence: Fence,
-    decide: (deployment: Deployment, found: Colours) => Promise<Record<string, unknown> | undefined>,
+    decide: (
+      deployment: Deployment,
+      member: Member,
+      sight: Sight,
+    ) => Promise<Record<string, unknown> | undefined>,
     isMade: (deployment: Deployment) => boolean,
   ): Promise<void> {
     let template: string | undefined;
     for (let conflicts = 0; ; conflicts += 1) {
-      const found = await colours();
-      const deployment = deploymentOf(found, slot);
+      const sight = await look();
+      requireSlot(sight, slot);
+      const member = sight.members.find((one) => one.deployments.get(slot)?.metadata.name === name);
+      if (member === undefined) throw new DeployError('not_found', `Deployment ${name} is gone.`);
+      const deployment = deploymentIn(member, slot);
       const now = digestOf(deployment.spec.template);
       if (template !== undefined && template !== now) {
         throw new DeployError(
@@ -144,7 +212,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
         );
       }
       template = now;
-      const patch = await decide(deployment, found);
+      const patch = await decide(deployment, member, sight);
       if (patch === undefined) return;
       await fence.check();
       try {
@@ -158,11 +226,20 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     }
   }
 
-  function substitutionsIn(deployment: Deployment, { images, container }: KubernetesRelease): Substitution[] {
-    return substituteImages(deployment.spec.template.spec, images, {
-      where: `Deployment ${deployment.metadata.name}`,
-      container: container ?? undefined,
-    });
+  /** By the names of the Deployments of the slot. */
+  function substitutionsIn(
+    sight: Sight,
+    slot: string,
+    { images, container }: KubernetesRelease,
+  ): Map<string, Substitution[]> {
+    requireSlot(sight, slot);
+    const deployments = sight.members.map((member) => deploymentIn(member, slot));
+    const pods = deployments.map(({ metadata, spec }) => ({
+      where: `Deployment ${metadata.name}`,
+      pod: spec.template.spec,
+    }));
+    const all = substituteImagesAcross(pods, images, container ?? undefined);
+    return new Map(deployments.map(({ metadata }, index) => [metadata.name, all[index] ?? []]));
   }
 
   function hasImages({ spec }: Deployment, substitutions: Substitution[]): boolean {
@@ -171,66 +248,124 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     );
   }
 
+  /** What has traffic says how many pods there have to be; what follows it counts while it is wanted at all. */
+  function slotOf(slot: string, sight: Sight, there: Belongings): Slot<KubernetesRelease> {
+    const { members } = sight;
+    const deployments = members.map((member) => deploymentIn(member, slot));
+    const isEmpty = members.every(
+      (member) => member.role !== 'serving' || replicasOf(deploymentIn(member, slot)) === 0,
+    );
+    if (isEmpty) return { name: slot, release: null, revision: null, wanted: 0, ready: 0, instances: [] };
+    const release = releaseAcross(deployments, options.scope);
+    const revision = revisionOf(release);
+    const sum = { wanted: 0, ready: 0 };
+    const instances: Slot['instances'] = [];
+    for (const member of members) {
+      const deployment = deploymentIn(member, slot);
+      if (member.role === 'scheduler') continue;
+      const seen = judged(member, { deployment, ...there });
+      const wanted =
+        member.role === 'serving' ? Math.max(1, seen.wanted, enough(member, slot, sight)) : seen.wanted;
+      sum.wanted += wanted;
+      sum.ready += members.length === 1 ? seen.ready : Math.min(seen.ready, wanted);
+      if (member.role === 'serving') instances.push(...seen.instances);
+    }
+    const begun = deployments
+      .filter((deployment) => replicasOf(deployment) > 0)
+      .flatMap((deployment) => revisionGivenTo(deployment) ?? [])
+      .filter((given) => given !== revision);
+    return {
+      ...{ name: slot, release, revision, ...sum, instances },
+      ...(begun.length === 0 ? {} : { begun }),
+    };
+  }
+
   return {
     name: 'kubernetes',
     revisionOf,
 
     async observe() {
-      const found = await colours();
-      const { replicaSets, pods } = await belongings(found);
-      return [...found.deployments].map(([name, deployment]): Slot<KubernetesRelease> => {
-        const { wanted, ready, instances } = judged(found, { deployment, replicaSets, pods });
-        const release = wanted === 0 ? null : releaseIn(deployment, options.scope);
-        const revision = release === null ? null : revisionOf(release);
-        return { name, release, revision, wanted, ready, instances };
-      });
+      // The labels that all slots share stay what they are, but for a hand that changes them.
+      const guess = lastQueries;
+      const guessed = guess === undefined ? undefined : belongings(guess);
+      guessed?.catch(() => {}); // told below, where it is waited for
+      const sight = await look();
+      const queries = queriesOf(sight.members);
+      lastQueries = queries;
+      const isRight = guess !== undefined && isDeepStrictEqual(guess, queries);
+      const there = await (guessed !== undefined && isRight ? guessed : belongings(queries));
+      return sight.unit.slots.map((slot) => slotOf(slot, sight, there));
     },
 
     async check(slot, release) {
       checkRelease(release);
-      substitutionsIn(deploymentOf(await colours(), slot), release);
-      await client.requireRights([...ownRights, ...(options.rights ?? [])]);
+      const rights = client.requireRights([
+        ...ownRights,
+        ...(isShared ? [] : [autoscalerRight('list')]),
+        ...(options.rights ?? []),
+      ]);
+      rights.catch(() => {}); // told below, after what is wrong with the release itself
+      const sight = await look();
+      substitutionsIn(sight, slot, release);
+      await rights;
+      if (scaledMembers(sight).length > 0) await client.requireRights([autoscalerRight('patch')]);
+      warn(slot, sight);
     },
 
     async deploy(slot, release, fence) {
       checkRelease(release);
       const annotation = canonicalJson(release);
-      let substitutions: Substitution[] = [];
-      const decide = async (deployment: Deployment, found: Colours) => {
-        substitutions = substitutionsIn(deployment, release);
-        const there = deployment.spec.replicas ?? 1;
-        const serving =
-          slot === found.serving ? 0 : (found.deployments.get(found.serving)?.spec.replicas ?? 1);
-        const others = [...found.deployments].filter(([other]) => other !== slot);
-        const isShare = options.shared === true && others.some(([, { spec }]) => (spec.replicas ?? 1) > 0);
-        const replicas = isShare ? Math.max(1, there) : (release.replicas ?? Math.max(1, there, serving));
-        const changed = substitutions.filter(({ from, to }) => from !== to);
-        const isAnnotated = deployment.metadata.annotations?.[releaseAnnotation] === annotation;
-        if (changed.length === 0 && isAnnotated && replicas === there) {
-          return (await isAiling(found, deployment)) ? restarted(client.now()) : undefined;
-        }
-        for (const { container, from, to } of changed) {
-          log.info(`${deployment.metadata.name}: ${container} ${from} → ${to}`);
-        }
-        return {
-          metadata: { annotations: { [releaseAnnotation]: annotation } },
-          spec: {
-            ...(replicas === there ? {} : { replicas }),
-            ...(changed.length === 0 ? {} : { template: { spec: imagesPatch(changed) } }),
-          },
+      const first = await look();
+      const names = substitutionsIn(first, slot, release).keys();
+      await raiseFloors(slot, first, release, fence);
+      for (const name of names) {
+        let substitutions: Substitution[] = [];
+        const decide = async (deployment: Deployment, member: Member, sight: Sight) => {
+          substitutions = substitutionsIn(sight, slot, release).get(name) ?? [];
+          const there = replicasOf(deployment);
+          const changed = substitutions.filter(({ from, to }) => from !== to);
+          // New pods of it would come before the old one has gone.
+          const isPaused = member.role === 'scheduler' && changed.length > 0;
+          const replicas = isPaused ? 0 : replicasFor(deployment, member, slot, sight, release);
+          const isAnnotated = deployment.metadata.annotations?.[releaseAnnotation] === annotation;
+          if (changed.length === 0 && isAnnotated && replicas === there) {
+            return member.role !== 'scheduler' && (await isAiling(member, deployment))
+              ? restarted(client.now())
+              : undefined;
+          }
+          for (const { container, from, to } of changed) {
+            log.info(`${deployment.metadata.name}: ${container} ${from} → ${to}`);
+          }
+          return {
+            metadata: { annotations: { [releaseAnnotation]: annotation } },
+            spec: {
+              ...(replicas === there ? {} : { replicas }),
+              ...(changed.length === 0 ? {} : { template: { spec: imagesPatch(changed) } }),
+            },
+          };
         };
-      };
-      await writeTo(
-        slot,
-        fence,
-        decide,
-        (current) =>
-          current.metadata.annotations?.[releaseAnnotation] === annotation &&
-          hasImages(current, substitutions),
-      );
+        await writeTo(
+          name,
+          slot,
+          fence,
+          decide,
+          (current) =>
+            current.metadata.annotations?.[releaseAnnotation] === annotation &&
+            hasImages(current, substitutions),
+        );
+      }
     },
 
-    ready,
+    async *ready(slot, deadline, signal) {
+      const sight = await look();
+      requireSlot(sight, slot);
+      const watched = sight.members.filter(
+        (member) =>
+          member.role === 'serving' ||
+          (member.role === 'worker' && replicasOf(deploymentIn(member, slot)) > 0),
+      );
+      yield* readyMembers(watched, slot, deadline, signal);
+    },
 
     async scale(slot, replicas, fence) {
       if (!Number.isInteger(replicas) || replicas < 0) {
@@ -240,166 +375,157 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     },
 
     retire: (slot, fence) => scaleTo(slot, 0, fence),
+
+    ...(isShared
+      ? {}
+      : {
+          followers: createFollowers({
+            client,
+            log,
+            workerDrain,
+            lease: options.lease,
+            members: async () => (await look()).members,
+            write: writeTo,
+            ready: readyMembers,
+            settled: lowerFloors,
+          }),
+        }),
   };
 
-  function scaleTo(slot: string, replicas: number, fence: Fence): Promise<void> {
-    return writeTo(
-      slot,
-      fence,
-      (deployment) =>
-        Promise.resolve((deployment.spec.replicas ?? 1) === replicas ? undefined : { spec: { replicas } }),
-      (current) => (current.spec.replicas ?? 1) === replicas,
+  function readyMembers(
+    members: readonly Member[],
+    slot: string,
+    deadline: Deadline,
+    signal: AbortSignal,
+  ): AsyncGenerator<Readiness> {
+    const watches = members.map((member) => ({
+      name: deploymentIn(member, slot).metadata.name,
+      watch: (within: AbortSignal) => slotWatch(member, slot, deadline, within),
+    }));
+    return allReady(watches, signal);
+  }
+
+  /** Those of which a Deployment is scaled by an autoscaler. */
+  function scaledMembers({ members, autoscalers }: Sight): Member[] {
+    return members.filter(
+      ({ role, deployments }) =>
+        role === 'serving' &&
+        [...deployments.values()].some(({ metadata }) => autoscalers.has(metadata.name)),
     );
+  }
+
+  /** No colour gets smaller while it waits for the traffic, nor while it may have to be gone back to. */
+  async function raiseFloors(
+    slot: string,
+    sight: Sight,
+    release: KubernetesRelease,
+    fence: Fence,
+  ): Promise<void> {
+    if (slot === servingOfUnit(sight.unit)) return;
+    for (const member of scaledMembers(sight)) {
+      for (const [other, deployment] of member.deployments) {
+        const autoscaler = sight.autoscalers.get(deployment.metadata.name);
+        const there = replicasOf(deployment);
+        const pods = other === slot ? replicasFor(deployment, member, slot, sight, release) : there;
+        // At 0 replicas an autoscaler does nothing, and another slot than these two stays as it is.
+        if (autoscaler === undefined || pods === 0) continue;
+        await raiseFloor(client, autoscaler, pods, fence, log);
+      }
+    }
+  }
+
+  async function lowerFloors(fence: Fence): Promise<void> {
+    const sight = await look();
+    for (const { deployments } of scaledMembers(sight)) {
+      for (const { metadata } of deployments.values()) {
+        const autoscaler = sight.autoscalers.get(metadata.name);
+        if (autoscaler !== undefined && floorOf(autoscaler) !== undefined) {
+          await lowerFloor(client, autoscaler, fence, log);
+        }
+      }
+    }
+  }
+
+  /** What is allowed and may still not be meant. */
+  function warn(slot: string, sight: Sight): void {
+    for (const member of scaledMembers(sight)) {
+      const { name } = deploymentIn(member, slot).metadata;
+      if (sight.autoscalers.has(name)) continue;
+      log.warning(
+        `No HorizontalPodAutoscaler scales ${name}, but one scales the colour that serves: once ${slot} has the traffic, its number of pods stays as it is. Give each colour one.`,
+      );
+    }
+    for (const { role, deployments } of sight.members) {
+      for (const deployment of deployments.values()) {
+        const { name } = deployment.metadata;
+        if (role === 'worker' && graceOf(deployment) < workerDrain) {
+          log.warning(
+            `The pods of ${name} are killed ${formatDuration(graceOf(deployment))} after SIGTERM, and \`worker-drain\` gives their jobs ${formatDuration(workerDrain)}: a job that takes longer is lost. Set terminationGracePeriodSeconds to ${Math.ceil(workerDrain / 1_000)} in the manifest; it holds for pods that are started after that.`,
+          );
+        }
+        if (role === 'scheduler' && deployment.spec.strategy?.type !== 'Recreate') {
+          log.warning(
+            `Scheduler ${name} has not \`strategy: {type: Recreate}\`: whoever restarts or changes it by other means runs two of it for a while.`,
+          );
+        }
+      }
+    }
+  }
+
+  /** The pods that the slot needs before it may get the traffic of its Service. */
+  function enough(member: Member, slot: string, { unit, autoscalers }: Sight): number {
+    const serving = servingOfUnit(unit);
+    if (serving === undefined || serving === slot) return 0;
+    const there = deploymentIn(member, serving);
+    const pair = {
+      own: autoscalers.get(deploymentIn(member, slot).metadata.name),
+      serving: autoscalers.get(there.metadata.name),
+    };
+    return enoughFor(pair, replicasOf(there));
+  }
+
+  /** How many pods the Deployment is to have when its slot is deployed to. */
+  function replicasFor(
+    deployment: Deployment,
+    member: Member,
+    slot: string,
+    { unit, autoscalers }: Sight,
+    release: KubernetesRelease,
+  ): number {
+    const there = replicasOf(deployment);
+    if (member.role !== 'serving') return there;
+    const max = autoscalers.get(deployment.metadata.name)?.spec.maxReplicas ?? Infinity;
+    const serving = servingOfUnit(unit);
+    const others = [...member.deployments].filter(([other]) => other !== slot);
+    const isShare = isShared && others.some(([, other]) => replicasOf(other) > 0);
+    if (isShare) return Math.max(1, there);
+    const most = others
+      .filter(([other]) => serving === undefined || other === serving)
+      .map(([, other]) => replicasOf(other));
+    const wanted = slot === serving ? 0 : Math.max(0, ...most);
+    return release.replicas ?? Math.max(1, there, Math.min(max, wanted));
+  }
+
+  async function scaleTo(slot: string, replicas: number, fence: Fence): Promise<void> {
+    const sight = await look();
+    requireSlot(sight, slot);
+    for (const member of sight.members) {
+      // What follows the traffic is started and stopped where that goes.
+      if (replicas > 0 && member.role !== 'serving') continue;
+      await writeTo(
+        deploymentIn(member, slot).metadata.name,
+        slot,
+        fence,
+        (deployment) =>
+          Promise.resolve(replicasOf(deployment) === replicas ? undefined : { spec: { replicas } }),
+        (current) => replicasOf(current) === replicas,
+      );
+    }
   }
 
   /** Whether what runs there is known not to come up: asked for again, it is started anew. */
-  async function isAiling(found: Colours, deployment: Deployment): Promise<boolean> {
-    return judged(found, { deployment, ...(await belongings(found)) }).failure !== null;
-  }
-
-  async function* ready(slot: string, deadline: Deadline, signal: AbortSignal): AsyncGenerator<Readiness> {
-    const found = await colours();
-    const { name } = deploymentOf(found, slot).metadata;
-    const port = found.service.spec.ports?.[0];
-    const stop = new AbortController();
-    const watching = AbortSignal.any([signal, stop.signal]);
-    const seen: { deployments?: Deployment[]; replicaSets?: ReplicaSet[]; pods?: Pod[] } = {};
-    const bell = createBell();
-    const query = { labelSelector: selectorQuery({ ...found.base, [found.label]: slot }) };
-    const follow = async <T extends 'deployments' | 'replicaSets' | 'pods'>(
-      what: T,
-      items: AsyncGenerator<NonNullable<(typeof seen)[T]>>,
-    ) => {
-      for await (const list of items) {
-        seen[what] = list;
-        bell.ring();
-      }
-    };
-    const follows = Promise.all([
-      follow(
-        'deployments',
-        client.follow(resources.deployments, { fieldSelector: `metadata.name=${name}` }, watching),
-      ),
-      follow('replicaSets', client.follow(resources.replicaSets, query, watching)),
-      follow('pods', client.follow(resources.pods, query, watching)),
-    ]);
-    let broken: Error | undefined;
-    follows.catch((thrown: unknown) => {
-      broken = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
-      bell.ring();
-    });
-    let message = `looking at Deployment ${name}`;
-    let judgement: Judged | undefined;
-    const checked = new Map<string, string>();
-    try {
-      for (;;) {
-        if (signal.aborted) throw cancelled(`waiting until ${slot} is ready`);
-        if (broken !== undefined) throw asError(broken);
-        const { deployments, replicaSets, pods } = seen;
-        const deployment = deployments?.[0];
-        let pause = longestLook;
-        if (deployments !== undefined && deployment === undefined) {
-          throw new DeployError('start_failed', `Deployment ${name} is gone.`);
-        }
-        if (deployment !== undefined && replicaSets !== undefined && pods !== undefined) {
-          judgement = judged(found, { deployment, replicaSets, pods });
-          ({ message } = judgement);
-          if (judgement.failure !== null) throw await startFailed(slot, judgement.failure);
-          if (judgement.wanted === 0)
-            throw new DeployError('start_failed', `Deployment ${name} is scaled to 0.`);
-          if (judgement.ready >= judgement.wanted) {
-            const problem = await firstProblem(judgement.pods, port, checked, deadline, signal);
-            if (problem === undefined) {
-              yield { ready: true, message: `${judgement.message}, each of them answers` };
-              return;
-            }
-            message = `${judgement.message}; ${problem}`;
-            pause = checkPause;
-          }
-        }
-        if (deadline.passed()) throw await notReady(slot, deadline, message, judgement);
-        yield { ready: false, message };
-        await bell.wait(Math.min(pause, deadline.remaining()), signal);
-      }
-    } finally {
-      stop.abort();
-      await follows.catch(() => {});
-    }
-  }
-
-  /** Asks every pod that was not heard yet through the API server; what is wrong with the first that is not well. */
-  async function firstProblem(
-    pods: Pod[],
-    port: ServicePort | undefined,
-    checked: Map<string, string>,
-    deadline: Deadline,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
-    if (port === undefined || port.protocol === 'UDP' || port.protocol === 'SCTP') return undefined;
-    const timeout = Math.max(50, Math.min(checkTimeout, deadline.remaining()));
-    const problems = await Promise.all(
-      pods.map(async (pod) => {
-        const { name, uid = '' } = pod.metadata;
-        if (checked.has(uid)) return undefined;
-        const target = checkTargetOf(pod, port, options.checkPath);
-        if (target === undefined) {
-          return `no container of ${name} has a port named ${String(port.targetPort)}`;
-        }
-        const { good, summary } = await checkPod(client, pod, target, timeout, signal);
-        if (!good) return `${name} ${summary}`;
-        checked.set(uid, summary);
-        return undefined;
-      }),
-    );
-    return problems.find((problem) => problem !== undefined);
-  }
-
-  async function startFailed(slot: string, failure: Failure): Promise<DeployError> {
-    return new DeployError('start_failed', `${slot} cannot start: ${failure.message}`, {
-      remedy: remedyFor(failure.reason),
-      details: await evidenceOf(client, log, failure.pod, failure.container),
-    });
-  }
-
-  async function notReady(
-    slot: string,
-    deadline: Deadline,
-    message: string,
-    judgement: Judged | undefined,
-  ): Promise<DeployError> {
-    const ailing = judgement?.pods.find(
-      ({ status }) => !(status?.containerStatuses ?? []).every(({ ready: isReady }) => isReady),
-    );
-    const pod = ailing ?? judgement?.pods[0];
-    const container = pod?.status?.containerStatuses?.find(({ ready: isReady }) => !isReady)?.name;
-    const details = await evidenceOf(
-      client,
-      log,
-      pod?.metadata.name ?? null,
-      container ?? pod?.spec.containers[0]?.name ?? null,
-    );
-    const probes = details.findLast((line) => /event Warning Unhealthy/.test(line));
-    const said = probes === undefined ? '' : ` (${probes.replace(/^event Warning Unhealthy: /, '')})`;
-    const asked = ailing === undefined || said === '' ? '' : await answerOf(ailing);
-    return new DeployError(
-      'not_ready',
-      `${slot} did not become ready within ${Math.round(deadline.total / 1_000)} s: ${message}${said}${asked}`,
-      { details },
-    );
-  }
-
-  /** What a pod whose probe fails says itself: a health page often names what is missing. */
-  async function answerOf(pod: Pod): Promise<string> {
-    const port = (await client.get(resources.services, service)).spec.ports?.[0];
-    const target = port === undefined ? undefined : checkTargetOf(pod, port, options.checkPath);
-    if (target === undefined) return '';
-    try {
-      const signal = AbortSignal.timeout(checkTimeout);
-      return `; ${pod.metadata.name} ${(await checkPod(client, pod, target, checkTimeout, signal)).summary}`;
-    } catch (thrown) {
-      log.debug(`${pod.metadata.name} could not be asked: ${messageOf(thrown)}`);
-      return '';
-    }
+  async function isAiling(member: Member, deployment: Deployment): Promise<boolean> {
+    return judged(member, { deployment, ...(await belongings(member.queries)) }).failure !== null;
   }
 }
 

@@ -6,7 +6,13 @@ import {
   repositoryOf,
   versionOfImage,
 } from '@deploy-actions/core';
-import { type Deployment, imagesKey, type PodSpec, releaseAnnotation } from '@deploy-actions/kubernetes';
+import {
+  type Deployment,
+  imagesKey,
+  type KubernetesObject,
+  type PodSpec,
+  releaseAnnotation,
+} from '@deploy-actions/kubernetes';
 import type { Release } from '@deploy-actions/release-engine';
 
 /** A version on Kubernetes: the images that its pods run. Everything else of a pod is what the manifests say. */
@@ -40,9 +46,9 @@ export function revisionOf({ images }: KubernetesRelease): string {
   return imagesKey(images);
 }
 
-/** The release that the Deployment was given, as it says itself; undefined when it is none of ours. */
-export function annotatedRelease(deployment: Deployment): KubernetesRelease | undefined {
-  const text = deployment.metadata.annotations?.[releaseAnnotation];
+/** The release that an object was given, as it says itself; undefined when it is none of ours. */
+export function annotatedRelease({ metadata }: KubernetesObject): KubernetesRelease | undefined {
+  const text = metadata.annotations?.[releaseAnnotation];
   if (text === undefined) return undefined;
   let value: unknown;
   try {
@@ -79,13 +85,17 @@ function imagesWithin({ containers, initContainers = [] }: PodSpec, scope: Scope
 }
 
 /**
- * The release that a Deployment holds: the one that it was given while its images are still those, else what its
- * images say. `scope` says which of the images count where nothing was ever deployed by this suite.
+ * The release that Deployments hold together, which are released as one: the one that they were given while the images of
+ * all are still those, else what their images say.
  */
-export function releaseIn(deployment: Deployment, scope: Scope | undefined): KubernetesRelease {
-  const given = annotatedRelease(deployment);
-  const { spec } = deployment.spec.template;
-  const images = imagesWithin(spec, given ?? scope);
+export function releaseAcross(
+  deployments: readonly Deployment[],
+  scope: Scope | undefined,
+): KubernetesRelease {
+  const given = deployments.map(annotatedRelease).find((release) => release !== undefined);
+  const images = [
+    ...new Set(deployments.flatMap(({ spec }) => imagesWithin(spec.template.spec, given ?? scope))),
+  ];
   if (given !== undefined && imagesKey(images) === imagesKey(given.images)) return given;
   const [first = ''] = images;
   return {
@@ -94,4 +104,21 @@ export function releaseIn(deployment: Deployment, scope: Scope | undefined): Kub
     container: given?.container ?? scope?.container ?? null,
     replicas: null,
   };
+}
+
+/** The revision that a Deployment was given, while its images are of it; undefined otherwise. */
+export function revisionGivenTo(deployment: Deployment): string | undefined {
+  const given = annotatedRelease(deployment);
+  if (given === undefined) return undefined;
+  const known = new Set(given.images.map((image) => imagesKey([image])));
+  const own = imagesWithin(deployment.spec.template.spec, given);
+  return own.every((image) => known.has(imagesKey([image]))) ? revisionOf(given) : undefined;
+}
+
+/**
+ * The release that a Deployment holds: the one that it was given while its images are still those, else what its
+ * images say. `scope` says which of the images count where nothing was ever deployed by this suite.
+ */
+export function releaseIn(deployment: Deployment, scope: Scope | undefined): KubernetesRelease {
+  return releaseAcross([deployment], scope);
 }

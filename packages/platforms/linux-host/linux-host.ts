@@ -202,7 +202,7 @@ export function createLinuxHost(options: LinuxHostOptions): Platform<LinuxHostRe
         for (const member of await membersOf(prefix(slot), record)) {
           if (member.marker === undefined || !keep.has(member.marker)) known.set(identityOf(member), member);
         }
-        for (const [identity, member] of known) if (!(await isAlive(member))) known.delete(identity);
+        for (const [identity, member] of known) if (!isAlive(member)) known.delete(identity);
         return [...known.values()];
       },
       isMain: (member) => {
@@ -233,7 +233,7 @@ export function createLinuxHost(options: LinuxHostOptions): Platform<LinuxHostRe
       // Processes are looked at after the answers: what answered may be another program on the port of a dead one.
       let members: Process[] | undefined;
       for (const instance of instances) {
-        if (instance.main !== null && (await isAlive(instance.main))) continue;
+        if (instance.main !== null && isAlive(instance.main)) continue;
         members ??= await membersOf(prefix(slot), record);
         if (mainOf(instance, members) !== undefined) continue;
         throw new DeployError(

@@ -56,7 +56,7 @@ export function createProcessSupervisor(): Supervisor {
         });
         await once(child, 'spawn');
         child.unref();
-        const main = child.pid === undefined ? undefined : await readProcess(child.pid);
+        const main = child.pid === undefined ? undefined : readProcess(child.pid);
         return main === undefined ? null : { pid: main.pid, birth: main.birth };
       } catch (thrown) {
         throw new DeployError(

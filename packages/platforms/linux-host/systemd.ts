@@ -40,7 +40,7 @@ export function createSystemdSupervisor(
       await systemctl('daemon-reload');
       await systemctl('enable', '--now', unit);
       const pid = Number((await systemctl('show', '--property=MainPID', '--value', unit)).trim());
-      const main = pid > 0 ? await readProcess(pid) : undefined;
+      const main = pid > 0 ? readProcess(pid) : undefined;
       return main === undefined ? null : { pid, birth: main.birth };
     },
 

@@ -1,72 +1,20 @@
+import {
+  fillIn,
+  globalArguments,
+  inherited,
+  type Instruction,
+  type Stage,
+  stageNamed,
+  stagesFor,
+  stagesOf,
+} from '@deploy-actions/dockerfile';
 import type { Hit } from './rules.ts';
 import { isRoot, untagged } from './shared.ts';
-
-interface Instruction {
-  name: string;
-  argument: string;
-  line: number;
-}
-
-/** The instructions of a Dockerfile; lines that end with the escape go on. Undefined for a text that has no FROM. */
-export function readDockerfile(text: string): Instruction[] | undefined {
-  const instructions: Instruction[] = [];
-  const escape = /^#\s*escape\s*=\s*`/im.test(text.split(/\r?\n/, 3).join('\n')) ? '`' : '\\';
-  let open: Instruction | undefined;
-  /** Ends of here-documents that are still open. */
-  let ends: string[] = [];
-  for (const [index, raw] of text.split(/\r?\n/).entries()) {
-    if (ends.length > 0) {
-      if (raw.trim() === ends[0]) ends = ends.slice(1);
-      continue;
-    }
-    const line = raw.trim();
-    if (line.startsWith('#') || (line === '' && open === undefined)) continue;
-    const goesOn = line.endsWith(escape);
-    const said = goesOn ? line.slice(0, -1) : line;
-    if (open === undefined) {
-      const [, name = '', argument = ''] = /^([A-Za-z]+)\s*(.*)$/.exec(said) ?? [];
-      open = { name: name.toUpperCase(), argument, line: index + 1 };
-    } else open.argument += ` ${said}`;
-    if (goesOn) continue;
-    if (['RUN', 'COPY', 'ADD'].includes(open.name))
-      ends = Array.from(open.argument.matchAll(/<<-?\s*["']?([A-Za-z_]\w*)["']?/g), ([, end = '']) => end);
-    instructions.push(open);
-    open = undefined;
-  }
-  if (open !== undefined) instructions.push(open);
-  return instructions.some(({ name }) => name === 'FROM') ? instructions : undefined;
-}
-
-interface Stage {
-  /** `AS` name, or the number. */
-  name: string;
-  base: string;
-  from: Instruction;
-  instructions: Instruction[];
-}
-
-function stagesOf(instructions: readonly Instruction[]): Stage[] {
-  const stages: Stage[] = [];
-  for (const instruction of instructions) {
-    if (instruction.name === 'FROM') {
-      const words = instruction.argument.split(/\s+/).filter((word) => !word.startsWith('--'));
-      const name = words[1]?.toLowerCase() === 'as' ? (words[2] ?? '') : String(stages.length);
-      stages.push({ name, base: words[0] ?? '', from: instruction, instructions: [] });
-    } else stages.at(-1)?.instructions.push(instruction);
-  }
-  return stages;
-}
 
 /** Names of what is secret, but not of files and addresses that lead to it. */
 const secretName = /(?:pass(?:word|wd)?|secret|token|api_?key|private_?key|credentials?)$/i;
 
 type DockerfileRule = (stages: readonly Stage[], last: Stage) => Hit[];
-
-/** The instructions that hold for a stage: those of the stages that it is made from, too. */
-function inherited(stages: readonly Stage[], stage: Stage): Instruction[] {
-  const base = stages.slice(0, stages.indexOf(stage)).find(({ name }) => name === stage.base);
-  return base === undefined ? stage.instructions : [...inherited(stages, base), ...stage.instructions];
-}
 
 const rootUser: DockerfileRule = (stages, last) => {
   const user = inherited(stages, last).findLast(({ name }) => name === 'USER');
@@ -162,10 +110,57 @@ const add = each(({ name, argument }) =>
   name === 'ADD' ? { rule: 'add-instead-of-copy', message: `ADD ${argument.slice(0, 80)}` } : undefined,
 );
 
-/** What a Dockerfile makes of an image. `instructions` are of `readDockerfile`. */
-export function checkDockerfile(instructions: readonly Instruction[]): Hit[] {
+/** What is known of a Dockerfile where it is built from. */
+export interface DockerfileBuild {
+  /** Arguments of the build, by which a base may be named. */
+  args: Readonly<Record<string, string>>;
+  /** The stage that is built; undefined for the last. */
+  target: string | undefined;
+}
+
+/** Bases that are whatever a tag points at on the day of the build. */
+function unpinned(
+  instructions: readonly Instruction[],
+  stages: readonly Stage[],
+  { args, target }: DockerfileBuild,
+): Hit[] {
+  const values = globalArguments(instructions, args);
+  return (stagesFor(stages, target) ?? []).flatMap((stage): Hit[] => {
+    const base = fillIn(stage.base, values) ?? stage.base;
+    const isStage = stageNamed(stages.slice(0, stages.indexOf(stage)), base) !== undefined;
+    if (isStage || base === 'scratch' || /@sha256:[0-9a-f]{64}$/.test(base)) return [];
+    const message = `the base ${base} is not pinned by a digest`;
+    return [{ rule: 'unpinned-base', subject: `stage ${stage.name}`, line: stage.from.line, message }];
+  });
+}
+
+/** Package lists that stay in the image: what another instruction removes is in its layer all the same. */
+function keptLists(stages: readonly Stage[], last: Stage): Hit[] {
+  return inherited(stages, last).flatMap((instruction): Hit[] => {
+    const { name, argument, documents, line } = instruction;
+    const script = `${argument}\n${documents}`;
+    const kept =
+      name === 'RUN' &&
+      /\bapt(?:-get)?\s+(?:-\S+\s+)*update\b/.test(script) &&
+      !/\brm\s+-\w*r\w*\s[^;&|]*\/var\/lib\/apt\/lists/.test(script) &&
+      !/--mount=\S*(?:target|dst|destination)=\/var\/lib\/apt/.test(script);
+    const message = 'the package lists of apt stay in the layer';
+    return kept ? [{ rule: 'kept-package-lists', subject: `stage ${last.name}`, line, message }] : [];
+  });
+}
+
+/**
+ * What a Dockerfile makes of an image. `instructions` are of `readDockerfile`. Where it is built from, `build` is given: then bases and
+ * package lists are looked at, too.
+ */
+export function checkDockerfile(instructions: readonly Instruction[], build?: DockerfileBuild): Hit[] {
   const stages = stagesOf(instructions);
-  const last = stages.at(-1);
+  const last = build?.target === undefined ? stages.at(-1) : stageNamed(stages, build.target);
   if (last === undefined) return [];
-  return [rootUser, healthCheck, latest, secrets, updateAlone, add].flatMap((rule) => rule(stages, last));
+  const hits = [rootUser, healthCheck, latest, secrets, updateAlone, add].flatMap((rule) =>
+    rule(stages, last),
+  );
+  return build === undefined
+    ? hits
+    : [...hits, ...unpinned(instructions, stages, build), ...keptLists(stages, last)];
 }

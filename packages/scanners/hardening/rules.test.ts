@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkCompose } from './compose.ts';
-import { checkDockerfile, readDockerfile } from './dockerfile.ts';
+import { readDockerfile } from '@deploy-actions/dockerfile';
+import { checkDockerfile } from './dockerfile.ts';
 import { readDocuments } from './documents.ts';
 import { checkWorkload, manifestsOf, workloadOf } from './kubernetes.ts';
 import { checkPolicies, checkReach } from './network-policies.ts';
@@ -291,7 +292,9 @@ describe('a Dockerfile', () => {
   });
 });
 
-it('every rule but those of our own has a number of a benchmark', () => {
-  for (const id of Object.keys(rules) as RuleId[])
-    expect(hardeningRule(id).tags.some((tag) => /^CIS-(?:Docker|Kubernetes)-\d/.test(tag))).toBe(true);
+it('every rule has a number of a benchmark, but for the tag of an image, which no benchmark asks for', () => {
+  const without = (Object.keys(rules) as RuleId[]).filter(
+    (id) => !hardeningRule(id).tags.some((tag) => /^CIS-(?:Docker|Kubernetes)-\d/.test(tag)),
+  );
+  expect(without).toEqual(['latest-tag']);
 });

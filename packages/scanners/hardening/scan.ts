@@ -1,15 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { DeployError } from '@deploy-actions/core';
-import type { Target } from '@deploy-actions/findings';
+import { readDockerfile } from '@deploy-actions/dockerfile';
 import type { Scanned } from '../model.ts';
 import { filesAt } from '../walk.ts';
 import { checkCompose } from './compose.ts';
-import { checkDockerfile, readDockerfile } from './dockerfile.ts';
+import { checkDockerfile } from './dockerfile.ts';
 import { type Document, isMapping, nodeOf, readDocuments } from './documents.ts';
 import { checkWorkload, type Manifest, manifestsOf, workloadOf } from './kubernetes.ts';
 import { checkPolicies, checkReach } from './network-policies.ts';
 import { type Hit, hardeningFinding } from './rules.ts';
+import { type ConfigurationScan, scanByTrivy } from './trivy.ts';
+import { withTrivyFindings } from './trivy-rules.ts';
 
 /** What was looked at, and what not. */
 export interface Hardening {
@@ -18,6 +20,13 @@ export interface Hardening {
   scanned: { path: string; what: 'Dockerfile' | 'Compose' | 'Kubernetes' }[];
   /** Files that look like something to scan and cannot be. */
   passed: { path: string; why: string }[];
+}
+
+export interface HardeningOptions {
+  /** No error where there is nothing to scan. */
+  mayBeNothing?: boolean;
+  /** Asks Trivy about Dockerfiles and manifests, too. */
+  trivy?: ConfigurationScan | undefined;
 }
 
 /** `Dockerfile.prod` and `backend.dockerfile`, but neither code nor text about them. */
@@ -36,7 +45,7 @@ const isYaml = (name: string) => /\.ya?ml$/.test(name);
 export async function scanHardening(
   root: string,
   paths: readonly string[],
-  { mayBeNothing = false }: { mayBeNothing?: boolean } = {},
+  { mayBeNothing = false, trivy }: HardeningOptions = {},
 ): Promise<Hardening> {
   const files = await filesAt(root, paths, mayBeNothing);
   const charts = files
@@ -67,6 +76,11 @@ export async function scanHardening(
       remedy: 'Name folders with Dockerfiles, Compose files or manifests of Kubernetes in `paths`.',
       details: found.passed.map(({ path, why }) => `${path}: ${why}`),
     });
+  }
+  if (trivy !== undefined) {
+    // Trivy has no checks of Compose files.
+    const own = found.scanned.filter(({ what }) => what !== 'Compose').map(({ path }) => path);
+    found.findings = withTrivyFindings(found.findings, await scanByTrivy(root, own, trivy));
   }
   return found;
 }
@@ -142,13 +156,4 @@ function scanManifests(manifests: readonly Manifest[], found: Hardening): void {
     ...checkPolicies(policies),
   ];
   found.findings.push(...hits.map(({ file, ...hit }) => hardeningFinding(hit, file, 'manifest')));
-}
-
-/** Everything that was scanned, so that code scanning closes what is not found any more. */
-export function hardeningTargets({ scanned }: Hardening): Target[] {
-  return scanned.map(({ path, what }) => ({
-    kind: what === 'Dockerfile' ? 'dockerfile' : 'manifest',
-    name: path,
-    version: null,
-  }));
 }

@@ -18,6 +18,8 @@
 //	DRAIN_FOR        default 5s
 //	GRACE            the most that stop-accepting waits for what is in flight before exit 1; default 30s
 //
+//	QUEUE            works jobs instead of serving: worker.go
+//
 // Durations are Go's: 250ms, 1.5s, 2m. SIGINT ends it at once. Every path is the application's and answers 200 with JSON, the
 // body of the request counted; except /health/, /metrics (Prometheus), and /slow?ms=N, which takes N ms.
 package main
@@ -147,6 +149,9 @@ func (m *metrics) String() string {
 }
 
 func main() {
+	if queue := os.Getenv("QUEUE"); queue != "" {
+		work(queue, text("ROLE", "worker"))
+	}
 	s := readSettings()
 	terminated := make(chan os.Signal, 1)
 	if s.onSigterm == "ignore" {

@@ -1,1 +1,0 @@
-const h=4019,j=[4019],v={4019:((P,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(3741),D=_(7688),M=_(5696),I=_(1918),n=_(799),s=_(5103),W=_(9891),T=_(9823),U=_(7769),R=_(4014),B=_(7407),C=_(1910),K=_(9621),L=_(1320),m=_(7801),A=_(2199)})};export{h as id,j as ids,v as modules};

@@ -1,0 +1,305 @@
+import { silentLog } from '@deploy-actions/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openRegistries } from './client.ts';
+import { anonymous } from './credential.ts';
+import {
+  type Candidate,
+  carryOut,
+  changesOf,
+  planPromotion,
+  type PromotionAccess,
+  settlePromotions,
+} from './promotion.ts';
+import { journalTag, readJournals } from './promotion-journal.ts';
+import { type ReleaseTag, releaseTags } from './release-tags.ts';
+import { type DoubleOptions, startRegistryDouble } from './test-support.ts';
+
+const both = ['linux/amd64', 'linux/arm64'];
+const names = ['backend', 'portal'];
+const open: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((each) => each.stop()));
+});
+
+type Fetch = typeof fetch;
+
+function accessWith(send: Fetch = fetch): PromotionAccess {
+  const registries = openRegistries({
+    credentials: anonymous,
+    log: silentLog,
+    signal: new AbortController().signal,
+    mask: () => {},
+    fetch: send,
+    patience: { attempts: 2, total: 1_000, pause: 1 },
+  });
+  return { registries, back: registries, log: silentLog, run: 'https://github.example/runs/1' };
+}
+
+function tagsOf(version: string, more: string[] = []): ReleaseTag[] {
+  return releaseTags(
+    ['semver', ...more],
+    { ref: `refs/tags/v${version}`, sha: '', run: '', version: undefined },
+    'production',
+  );
+}
+
+/** Two repositories, each with a release 1.4.1 and a candidate for the next. */
+async function shop(options?: DoubleOptions) {
+  const double = await startRegistryDouble(options);
+  open.push(double);
+  const images = names.map((name) => ({ name, image: { registry: double.registry, path: `acme/${name}` } }));
+  const digests = new Map<string, string>();
+  for (const { name, image } of images) {
+    for (const tag of ['1.4.1', '1.4', '1', 'production'])
+      double.addImage(image.path, tag, both, `${name} old`);
+    for (const content of ['new', 'newer'])
+      digests.set(
+        `${name} ${content}`,
+        double.addImage(image.path, `candidate-${content}`, both, `${name} ${content}`),
+      );
+  }
+  const candidates = (version = '1.4.2', content = 'new', more: string[] = ['environment']): Candidate[] =>
+    images.map(({ name, image }) => ({
+      name,
+      image,
+      digest: digests.get(`${name} ${content}`) ?? '',
+      platforms: both,
+      tags: tagsOf(version, more),
+    }));
+  const state = () =>
+    Object.fromEntries(
+      images.map(({ name, image }) => {
+        const { tags } = double.repository(image.path);
+        return [name, Object.fromEntries([...tags].filter(([tag]) => tag !== journalTag))];
+      }),
+    );
+  const promoted = (content = 'new', version = '1.4.2', tags = ['1.4', '1', 'production', version]) =>
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        expect.objectContaining(
+          Object.fromEntries(tags.map((tag) => [tag, digests.get(`${name} ${content}`)])),
+        ) as unknown,
+      ]),
+    );
+  return { double, images: images.map(({ image }) => image), candidates, state, promoted };
+}
+
+async function promote(candidates: readonly Candidate[], access: PromotionAccess) {
+  const settled = await settlePromotions(
+    candidates.map(({ image }) => image),
+    access,
+  );
+  return { settled, end: await carryOut(await planPromotion(access.registries, candidates), access) };
+}
+
+const isWrite = (init: RequestInit | undefined) => !['GET', 'HEAD'].includes(init?.method ?? 'GET');
+
+/** Dead from its n-th write on, which does not take effect: nothing of it is heard again. */
+function dyingAt(n: number): { send: Fetch; died: () => boolean } {
+  let writes = 0;
+  const send: Fetch = async (url, init) => {
+    if (isWrite(init)) writes += 1;
+    if (writes >= n) throw new Error('dead');
+    return fetch(url, init);
+  };
+  return { send, died: () => writes >= n };
+}
+
+/** No tag like this is taken. */
+function refusing(tag: RegExp): Fetch {
+  return async (url, init) => {
+    if (init?.method === 'PUT' && tag.test(String(url)))
+      return Response.json(
+        { errors: [{ code: 'DENIED', message: 'the tag is protected' }] },
+        { status: 400 },
+      );
+    return fetch(url, init);
+  };
+}
+
+describe('a promotion', () => {
+  it('gives every image its tags, verified, and is nothing to do the second time', async () => {
+    const { double, candidates, state, promoted } = await shop();
+    const { end } = await promote(candidates(), accessWith());
+    expect(end).toEqual({ kind: 'promoted' });
+    expect(state()).toEqual(promoted());
+    const writes = () => double.requests.filter((line) => /^(?:PUT|POST|DELETE)/.test(line)).length;
+    const before = writes();
+    const plan = await planPromotion(accessWith().registries, candidates());
+    expect(plan.tags.every(({ kind }) => kind === 'current')).toBe(true);
+    expect((await promote(candidates(), accessWith())).end).toEqual({ kind: 'promoted' });
+    expect(writes()).toBe(before);
+    expect(double.violations).toEqual([]);
+  });
+
+  it('writes nothing when a tag of a release is another image, and says all of them', async () => {
+    const { double, candidates } = await shop();
+    const before = double.requests.filter((line) => !/^(?:GET|HEAD)/.test(line)).length;
+    await expect(promote(candidates('1.4.1'), accessWith())).rejects.toMatchObject({
+      reasonCode: 'tag_immutable',
+      message: expect.stringMatching(/backend:1\.4\.1 is .*portal:1\.4\.1 is /) as string,
+    });
+    expect(double.requests.filter((line) => !/^(?:GET|HEAD)/.test(line))).toHaveLength(before);
+  });
+
+  it('writes nothing when a platform of one image is lost', async () => {
+    const { double, candidates, state } = await shop();
+    const before = state();
+    const { facts } = (await planPromotion(accessWith().registries, candidates())).images[1] ?? {};
+    double.repository('acme/portal').manifests.delete(facts?.platforms[0]?.digest ?? '');
+    await expect(promote(candidates(), accessWith())).rejects.toMatchObject({
+      reasonCode: 'image_unverified',
+    });
+    expect(state()).toEqual(before);
+  });
+
+  it('leaves 1 and latest at a later release, and moves 1.4', async () => {
+    const { double, candidates, state, promoted } = await shop();
+    const later = names.map((name) => {
+      for (const tag of ['1', 'latest']) double.addImage(`acme/${name}`, tag, both, `${name} later`);
+      return double.addImage(`acme/${name}`, '1.5.0', both, `${name} later`);
+    });
+    const chosen = candidates('1.4.2', 'new', ['latest']);
+    const plan = await planPromotion(accessWith().registries, chosen);
+    expect(plan.tags.filter(({ kind }) => kind === 'kept').map(({ tag, later: by }) => [tag, by])).toEqual(
+      names.flatMap(() => [
+        ['1', '1.5.0'],
+        ['latest', '1.5.0'],
+      ]),
+    );
+    await promote(chosen, accessWith());
+    expect(state()).toEqual(promoted('new', '1.4.2', ['1.4', '1.4.2']));
+    expect(names.map((name) => state()[name]?.['1'])).toEqual(later);
+  });
+});
+
+describe('a promotion that fails', () => {
+  it.each([
+    'acme/backend/manifests/1.4.2$',
+    'acme/portal/manifests/1.4.2$',
+    'acme/portal/manifests/production$',
+  ])('puts back what it wrote: %s is refused', async (tag) => {
+    const { double, candidates, state, images } = await shop();
+    const before = state();
+    const { end } = await promote(candidates(), accessWith(refusing(new RegExp(tag))));
+    expect(end).toMatchObject({ kind: 'taken-back', left: [], why: { reasonCode: 'registry_rejected' } });
+    expect(state()).toEqual(before);
+    expect(await readJournals(accessWith().registries, images)).toEqual([]);
+    expect(double.violations).toEqual([]);
+  });
+
+  it('takes new tags away where the registry deletes manifests alone', async () => {
+    const { candidates, state } = await shop({ deletes: 'manifests' });
+    const before = state();
+    const { end } = await promote(candidates(), accessWith(refusing(/portal\/manifests\/production$/)));
+    expect(end).toMatchObject({ kind: 'taken-back', left: [] });
+    expect(state()).toEqual(before);
+  });
+
+  it('says which new tags stay where the registry deletes none', async () => {
+    const { candidates, state } = await shop({ deletes: 'nothing' });
+    const before = state();
+    const { end } = await promote(candidates(), accessWith(refusing(/portal\/manifests\/production$/)));
+    expect(end).toMatchObject({
+      kind: 'taken-back',
+      left: [
+        expect.stringContaining('acme/portal:1.4.2 is new and stays'),
+        expect.stringContaining('acme/backend:1.4.2 is new and stays'),
+      ],
+    });
+    for (const name of names) expect(state()[name]).toMatchObject(before[name] ?? {});
+  });
+
+  it('leaves alone what somebody else moved meanwhile', async () => {
+    const { double, candidates, state } = await shop();
+    const chosen = candidates();
+    const plan = await planPromotion(accessWith().registries, chosen);
+    const other = double.addImage('acme/portal', 'production', both, 'somebody else');
+    const end = await carryOut(plan, accessWith());
+    expect(end).toMatchObject({ kind: 'taken-back', left: [], why: { reasonCode: 'state_conflict' } });
+    expect(state()['portal']?.['production']).toBe(other);
+    expect(state()['backend']).not.toHaveProperty(['1.4.2']);
+  });
+
+  it('has done nothing where it may not write', async () => {
+    const { candidates, state } = await shop();
+    const before = state();
+    const forbidden: Fetch = async (url, init) =>
+      isWrite(init) ? Response.json({ errors: [{ code: 'DENIED' }] }, { status: 403 }) : fetch(url, init);
+    await expect(promote(candidates(), accessWith(forbidden))).rejects.toMatchObject({
+      reasonCode: 'permission_denied',
+    });
+    expect(state()).toEqual(before);
+  });
+
+  it('goes without a journal where the registry takes none', async () => {
+    const { candidates, state, promoted } = await shop();
+    const { end } = await promote(candidates(), accessWith(refusing(new RegExp(`${journalTag}$`))));
+    expect(end).toEqual({ kind: 'promoted' });
+    expect(state()).toEqual(promoted());
+  });
+});
+
+describe('a promotion that was killed', () => {
+  // Two repositories: an upload of two requests each, two journals, four tags, two journals.
+  const writes = 12;
+  // Of the uploads one stands for all: they change nothing that anybody follows.
+  const moments = [1, ...Array.from({ length: writes - 4 }, (_, index) => index + 5)];
+
+  async function killedAt(n: number) {
+    const made = await shop();
+    const few = (version?: string, content?: string) =>
+      made.candidates(version, content).map((candidate) => ({
+        ...candidate,
+        tags: candidate.tags.filter(({ tag }) => tag.length > 3),
+      }));
+    const before = made.state();
+    const dying = dyingAt(n);
+    await promote(few(), accessWith(dying.send)).catch(() => {});
+    const promoted = (content?: string, version = '1.4.2') =>
+      made.promoted(content, version, [version, 'production']);
+    return { ...made, candidates: few, before, promoted, died: dying.died() };
+  }
+
+  it('had so many writes', async () => {
+    expect((await killedAt(writes)).died).toBe(true);
+    expect((await killedAt(writes + 1)).died).toBe(false);
+  });
+
+  it.each(moments)('before write %i is finished by the next run', async (n) => {
+    const { double, candidates, state, promoted, images } = await killedAt(n);
+    const { end } = await promote(candidates(), accessWith());
+    expect(end).toEqual({ kind: 'promoted' });
+    expect(state()).toEqual(promoted());
+    expect(await readJournals(accessWith().registries, images)).toEqual([]);
+    expect(double.violations).toEqual([]);
+  });
+
+  it.each(moments)('before write %i is finished before another release', async (n) => {
+    const { candidates, state, promoted } = await killedAt(n);
+    const { end } = await promote(candidates('1.4.3', 'newer'), accessWith());
+    expect(end).toEqual({ kind: 'promoted' });
+    expect(state()).toEqual(promoted('newer', '1.4.3'));
+    // Both images have the release, or none has.
+    expect(new Set(names.map((name) => '1.4.2' in (state()[name] ?? {}))).size).toBe(1);
+  });
+
+  it.each(moments)('before write %i is taken back whole when the next run fails', async (n) => {
+    const { candidates, state, promoted, before } = await killedAt(n);
+    // The last tag that is written; where it was written before the kill, there is nothing left to fail.
+    const { end, settled } = await promote(
+      candidates(),
+      accessWith(refusing(/portal\/manifests\/production$/)),
+    ).catch((thrown: unknown) => ({ end: { kind: 'taken-back', thrown }, settled: [] }));
+    const failed = [end, ...settled.map((each) => each.end)].some(({ kind }) => kind === 'taken-back');
+    expect(state()).toEqual(failed ? before : promoted());
+  });
+
+  it.each(moments)('before write %i can be taken back by its own run', async (n) => {
+    const { candidates, state, before, images } = await killedAt(n);
+    await settlePromotions(images, accessWith(), 'https://github.example/runs/1');
+    expect(state()).toEqual(before);
+    expect(changesOf(await planPromotion(accessWith().registries, candidates()))).toHaveLength(4);
+  });
+});

@@ -1,0 +1,290 @@
+import { asError, DeployError, type Log, messageOf } from '@deploy-actions/core';
+import { missing, type Registries, type Repository, tombstoneOf } from './client.ts';
+import { type ImageFacts, inspectImage } from './inspect.ts';
+import { sha256Of } from './manifest.ts';
+import {
+  idOf,
+  type PromotionJournal,
+  readJournals,
+  repositoriesOf,
+  type TagChange,
+  writeJournal,
+  writeJournalIfTaken,
+} from './promotion-journal.ts';
+import { laterRelease, type ReleaseTag } from './release-tags.ts';
+
+/** An image that is to be released. */
+export interface Candidate {
+  name: string;
+  image: Repository;
+  digest: string;
+  /** Platforms that it has to have; empty: those that it has. */
+  platforms: readonly string[];
+  tags: readonly ReleaseTag[];
+}
+
+export interface PlannedTag extends TagChange {
+  /** The name of the image. */
+  name: string;
+  /** `current`: it is so already. `kept`: it stays at a later release. */
+  kind: 'new' | 'moved' | 'current' | 'kept';
+  /** The tag of the later release. */
+  later?: string;
+}
+
+export interface PromotionPlan {
+  images: { name: string; facts: ImageFacts }[];
+  tags: PlannedTag[];
+}
+
+export interface PromotionAccess {
+  registries: Registries;
+  /** For putting back: works on for a while after a cancel. */
+  back: Registries;
+  log: Log;
+  /** The page of the run. */
+  run: string;
+}
+
+export type PromotionEnd =
+  | { kind: 'promoted' }
+  /** `left`: what could not be put back, in words. */
+  | { kind: 'taken-back'; why: Error; left: string[] };
+
+const shown = ({ registry, path, tag }: TagChange) => `${registry}/${path}:${tag}`;
+
+/**
+ * Reads all that a promotion needs, and writes nothing: every image with all its platforms, every tag with what it points at, and
+ * whether that could be put back. Throws `tag_immutable` when a tag that names one image for ever points at another one, and what
+ * inspectImage throws.
+ */
+export async function planPromotion(
+  registries: Registries,
+  candidates: readonly Candidate[],
+): Promise<PromotionPlan> {
+  const plan: PromotionPlan = { images: [], tags: [] };
+  const immovable: TagChange[] = [];
+  for (const { name, image, digest, platforms, tags } of candidates) {
+    const { registry, path } = image;
+    const { facts } = await inspectImage(registries, image, digest, platforms);
+    plan.images.push({ name, facts });
+    const version = tags.find(({ tag, moves }) => !moves && /^\d+\.\d+\.\d+/.test(tag))?.tag;
+    const follows = version !== undefined && tags.some((each) => each.follows === 'versions');
+    const existing = follows ? await registries.tags(image) : [];
+    for (const { tag, moves, follows: followed } of tags) {
+      const before = await digestAt(registries, image, tag);
+      const change = { name, registry, path, tag, before, after: digest };
+      const later = followed === 'versions' ? laterRelease(tag, version, existing) : undefined;
+      if (before === digest) plan.tags.push({ ...change, kind: 'current' });
+      else if (before !== null && !moves) immovable.push(change);
+      else if (later !== undefined) plan.tags.push({ ...change, kind: 'kept', later });
+      else plan.tags.push({ ...change, kind: before === null ? 'new' : 'moved' });
+      // Before anything is replaced, it is known that it could be put back.
+      if (before !== null && before !== digest) await manifestOf(registries, change, before);
+    }
+  }
+  if (immovable.length > 0) {
+    throw new DeployError(
+      'tag_immutable',
+      `${immovable.map((change) => `${shown(change)} is ${change.before}, and not ${change.after}`).join('; ')}. Nothing was written.`,
+      { remedy: 'Release it under a new version. What was published under a version stays what it is.' },
+    );
+  }
+  // What names one image for ever comes first: should it be refused, no tag that is followed has moved.
+  const moves = ({ kind, tag }: PlannedTag) =>
+    kind !== 'new' || candidates.some(({ tags }) => tags.some((each) => each.tag === tag && each.moves));
+  plan.tags = [...plan.tags.filter((tag) => !moves(tag)), ...plan.tags.filter(moves)];
+  return plan;
+}
+
+/** What a plan writes, in its order. */
+export function changesOf(plan: PromotionPlan): TagChange[] {
+  return plan.tags
+    .filter(({ kind }) => kind === 'new' || kind === 'moved')
+    .map(({ registry, path, tag, before, after }) => ({ registry, path, tag, before, after }));
+}
+
+/**
+ * Writes all tags of the plan, and looks afterwards whether all of it is so. When anything fails, what was written is put back. A registry
+ * cannot write two tags at once; so what is about to be done is noted there first, and a run that finds the note of one that was
+ * killed finishes its work (settlePromotions).
+ */
+export async function carryOut(plan: PromotionPlan, access: PromotionAccess): Promise<PromotionEnd> {
+  const changes = changesOf(plan);
+  if (changes.length === 0) return { kind: 'promoted' };
+  const journal: PromotionJournal = { schema: 1, state: 'writing', run: access.run, changes };
+  return finish(journal, access, { changes, images: plan.images.map(({ facts }) => facts) });
+}
+
+async function finish(
+  journal: PromotionJournal,
+  access: PromotionAccess,
+  todo: { changes: readonly TagChange[]; images: readonly ImageFacts[] },
+): Promise<PromotionEnd> {
+  const { registries, log } = access;
+  let noted = true;
+  try {
+    noted = await writeJournalIfTaken(registries, journal, log);
+  } catch (thrown) {
+    if (await isUnnoted(journal, access)) throw thrown;
+    return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, true) };
+  }
+  try {
+    for (const change of todo.changes) {
+      await write(registries, change);
+      log.info(`${shown(change)} is ${change.after}.`);
+    }
+    for (const change of todo.changes) await verify(registries, change);
+    for (const { digest, platforms, ...image } of todo.images)
+      await inspectImage(
+        registries,
+        image,
+        digest,
+        platforms.map(({ platform }) => platform),
+      );
+    if (noted) await writeJournal(registries, { ...journal, state: 'over' });
+    return { kind: 'promoted' };
+  } catch (thrown) {
+    log.warning(`The promotion failed, and is taken back: ${messageOf(thrown)}`);
+    return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, noted) };
+  }
+}
+
+/** Whether no repository has the note, after it could not be written to all: then nothing was done. */
+async function isUnnoted(journal: PromotionJournal, { back }: PromotionAccess): Promise<boolean> {
+  try {
+    const open = await readJournals(back, repositoriesOf(journal.changes));
+    return !open.some((other) => idOf(other) === idOf(journal));
+  } catch {
+    return false;
+  }
+}
+
+async function write(registries: Registries, change: TagChange): Promise<void> {
+  const now = await digestAt(registries, change, change.tag);
+  if (now === change.after) return;
+  if (now !== change.before) throw moved(change, now);
+  const { descriptor, body } = await manifestOf(registries, change, change.after);
+  await registries.putManifest(change, change.tag, { mediaType: descriptor.mediaType, body });
+}
+
+async function verify(registries: Registries, change: TagChange): Promise<void> {
+  const now = await digestAt(registries, change, change.tag);
+  if (now !== change.after) throw moved(change, now);
+}
+
+function moved(change: TagChange, now: string | null): DeployError {
+  return new DeployError(
+    'state_conflict',
+    `${shown(change)} is ${now ?? 'not there'}, which is neither what it was nor what it is to be: somebody else writes it.`,
+    { remedy: 'Let only one job at a time promote (`concurrency:` of the workflow), then run this again.' },
+  );
+}
+
+const isTombstone = (digest: string, tag: string) => digest === sha256Of(tombstoneOf(tag));
+
+/** What a tag points at; null where it is not there, or was interrupted while it was removed. */
+async function digestAt(registries: Registries, image: Repository, tag: string): Promise<string | null> {
+  const digest = (await registries.resolve(image, tag))?.digest ?? null;
+  return digest === null || isTombstone(digest, tag) ? null : digest;
+}
+
+async function manifestOf(registries: Registries, image: Repository, digest: string) {
+  const manifest = await registries.manifest(image, digest);
+  if (manifest === undefined) throw missing(`${image.registry}/${image.path}@${digest}`);
+  return manifest;
+}
+
+/**
+ * Puts every tag back that is where this promotion has put it, the last one first. What it could not put back is answered, in
+ * words; then the journal stays as it is, and the next run tries again.
+ */
+async function takeBack(
+  journal: PromotionJournal,
+  { back, log }: PromotionAccess,
+  noted: boolean,
+): Promise<string[]> {
+  const left: string[] = [];
+  try {
+    // First of all: what is put back without it would be written again by a run that finds the journal.
+    if (noted) await writeJournal(back, { ...journal, state: 'reverting' });
+  } catch (thrown) {
+    return [
+      `Nothing was put back, for that could not be noted; the next run finishes the promotion: ${messageOf(thrown)}`,
+    ];
+  }
+  let settled = true;
+  for (const change of journal.changes.toReversed()) {
+    try {
+      const now = (await back.resolve(change, change.tag))?.digest ?? null;
+      const isOwn = now === change.after || (now !== null && isTombstone(now, change.tag));
+      if (now === change.before || !isOwn) continue;
+      if (change.before === null) {
+        if ((await back.removeTag(change, change.tag)) === 'unsupported') {
+          left.push(
+            `${shown(change)} is new and stays: the registry does not let tags be deleted. Delete it there.`,
+          );
+          continue;
+        }
+      } else {
+        const { descriptor, body } = await manifestOf(back, change, change.before);
+        await back.putManifest(change, change.tag, { mediaType: descriptor.mediaType, body });
+      }
+      log.info(`${shown(change)} is ${change.before ?? 'not there'} again.`);
+    } catch (thrown) {
+      settled = false;
+      left.push(`${shown(change)}: ${messageOf(thrown)}`);
+    }
+  }
+  try {
+    if (noted && settled) await writeJournal(back, { ...journal, state: 'over' });
+  } catch (thrown) {
+    log.warning(`The journal of the promotion stays open; the next run closes it: ${messageOf(thrown)}`);
+  }
+  return left;
+}
+
+export interface Settled {
+  changes: TagChange[];
+  end: PromotionEnd;
+}
+
+/**
+ * Ends the promotions that earlier runs left unfinished in these repositories: one that was writing is finished, because everything that
+ * it needs is at the registry and was judged; one that was being taken back is taken back. Tags that somebody else has moved since stay.
+ * `takeBackOf` names a run whose promotion is taken back in any case; those of others are left alone then.
+ */
+export async function settlePromotions(
+  images: readonly Repository[],
+  access: PromotionAccess,
+  takeBackOf?: string,
+): Promise<Settled[]> {
+  const settled: Settled[] = [];
+  for (const journal of await readJournals(access.registries, images)) {
+    const { changes, run, state } = journal;
+    if (takeBackOf !== undefined && takeBackOf !== run) continue;
+    const goesOn = takeBackOf === undefined && state === 'writing';
+    access.log.warning(
+      `A promotion was not ended${run === '' ? '' : ` by ${run}`}: ${changes.map(shown).join(', ')}. It is ${goesOn ? 'finished' : 'taken back'} now.`,
+    );
+    if (goesOn) {
+      const own = await stillOwn(changes, access);
+      settled.push({ changes, end: await finish(journal, access, { changes: own, images: [] }) });
+      continue;
+    }
+    const why = new DeployError('reverted', 'It was interrupted.');
+    settled.push({ changes, end: { kind: 'taken-back', why, left: await takeBack(journal, access, true) } });
+  }
+  return settled;
+}
+
+/** Those that are where the promotion found them, or where it puts them. */
+async function stillOwn(changes: readonly TagChange[], access: PromotionAccess): Promise<TagChange[]> {
+  const own: TagChange[] = [];
+  for (const change of changes) {
+    const now = await digestAt(access.registries, change, change.tag);
+    if (now === change.before || now === change.after) own.push(change);
+    else access.log.warning(`${shown(change)} was moved by somebody else since, and stays.`);
+  }
+  return own;
+}

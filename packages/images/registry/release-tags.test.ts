@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { laterRelease, precedence, releaseTags } from './release-tags.ts';
+
+const origin = { ref: 'refs/tags/v1.4.2', sha: 'a'.repeat(40), run: '1-1', version: undefined };
+
+describe('the tags of a release', () => {
+  it('say which of them move', () => {
+    const tags = releaseTags(['semver', 'sha', 'environment', 'latest'], origin, 'production');
+    expect(tags.map(({ tag, moves }) => `${tag}${moves ? ' moves' : ''}`)).toEqual([
+      '1.4.2',
+      '1.4 moves',
+      '1 moves',
+      `sha-${'a'.repeat(12)}`,
+      'production moves',
+      'latest moves',
+    ]);
+  });
+
+  it('never have latest unasked, nor short ones for a pre-release', () => {
+    const tags = releaseTags(['semver'], { ...origin, ref: 'refs/tags/v1.4.2-rc.1' }, undefined);
+    expect(tags.map(({ tag }) => tag)).toEqual(['1.4.2-rc.1']);
+  });
+
+  it('follow a branch', () => {
+    expect(releaseTags(['branch'], { ...origin, ref: 'refs/heads/feature/x' }, undefined)).toEqual([
+      { tag: 'feature-x', moves: true, follows: 'nothing' },
+    ]);
+  });
+});
+
+describe('a tag that is followed', () => {
+  const existing = ['1.3.9', '1.4.9', '1.5.0', '2.0.0-rc.1', '2.0.0', '10.0.0', 'main', '1.4', 'sha-1'];
+  it.each([
+    ['1.4', '1.4.2', '1.4.9'],
+    ['1.4', '1.4.10', undefined],
+    ['1', '1.4.10', '1.5.0'],
+    ['1', '1.5.1', undefined],
+    ['2', '2.0.1', undefined],
+    ['latest', '2.0.1', '10.0.0'],
+    ['latest', '10.0.1', undefined],
+    ['latest', undefined, undefined],
+  ])('%s at %s stays at a later release: %s', (tag, version, later) => {
+    expect(laterRelease(tag, version, existing)).toBe(later);
+  });
+
+  it('orders versions as semver does', () => {
+    const ordered = [
+      '1.0.0-alpha',
+      '1.0.0-alpha.1',
+      '1.0.0-alpha.beta',
+      '1.0.0-beta',
+      '1.0.0-beta.2',
+      '1.0.0-beta.11',
+      '1.0.0-rc.1',
+      '1.0.0',
+      '1.0.1',
+      '1.10.0',
+    ];
+    expect(ordered.toReversed().toSorted(precedence)).toEqual(ordered);
+  });
+});

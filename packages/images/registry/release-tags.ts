@@ -1,0 +1,72 @@
+import { type Origin, tagsByRule } from '../tags.ts';
+
+/** A tag that a release is to have. */
+export interface ReleaseTag {
+  tag: string;
+  /** Whether it goes from release to release, as `1.4` and `production` do. One that does not names one image for ever. */
+  moves: boolean;
+  /** The tags of a repository that it must not go behind: `1` stays at 1.5.0 when 1.4.3 is released after it. */
+  follows: 'versions' | 'nothing';
+}
+
+const whole = /^(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?$/;
+
+/** The rules of tags.ts, and `environment`: the name of the environment that is released to. */
+export function releaseTags(
+  rules: readonly string[],
+  origin: Origin,
+  environment: string | undefined,
+): ReleaseTag[] {
+  const tags = rules.flatMap((rule): ReleaseTag[] => {
+    if (rule === 'environment')
+      return environment === undefined ? [] : [{ tag: environment, moves: true, follows: 'nothing' }];
+    return tagsByRule([rule], origin).map((tag) => {
+      const fixed = whole.test(tag) || rule === 'sha' || rule === 'version';
+      const follows = !fixed && (rule === 'semver' || rule === 'latest');
+      return { tag, moves: !fixed, follows: follows ? 'versions' : 'nothing' };
+    });
+  });
+  return [...new Map(tags.map((each) => [each.tag, each])).values()];
+}
+
+/**
+ * The tag of a later release that a moving tag stays at, if there is one. `version`: the tag that is released, `1.4.2`; of other
+ * versions nothing follows. `1.4` looks at releases of 1.4, `1` at those of 1, `latest` at all.
+ */
+export function laterRelease(
+  tag: string,
+  version: string | undefined,
+  existing: readonly string[],
+): string | undefined {
+  if (version === undefined || !whole.test(version)) return undefined;
+  const own = (other: string) => !/^\d/.test(tag) || other.startsWith(`${tag}.`);
+  return existing
+    .filter(
+      (other) => whole.test(other) && !other.includes('-') && own(other) && precedence(other, version) > 0,
+    )
+    .toSorted(precedence)
+    .at(-1);
+}
+
+/** By https://semver.org/#spec-item-11. Both are whole versions. */
+export function precedence(a: string, b: string): number {
+  const [left, right] = [whole.exec(a) ?? [], whole.exec(b) ?? []];
+  for (const part of [1, 2, 3]) {
+    const difference = Number(left[part]) - Number(right[part]);
+    if (difference !== 0) return difference;
+  }
+  const [before, after] = [left[4], right[4]];
+  if (before === undefined || after === undefined)
+    return Number(after !== undefined) - Number(before !== undefined);
+  const [these, those] = [before.split('.'), after.split('.')];
+  for (const [index, mine] of these.entries()) {
+    const other = those[index];
+    if (other === undefined) return 1;
+    if (mine === other) continue;
+    const [number, otherNumber] = [/^\d+$/.test(mine), /^\d+$/.test(other)];
+    if (number && otherNumber) return Number(mine) - Number(other);
+    if (number !== otherNumber) return number ? -1 : 1;
+    return mine < other ? -1 : 1;
+  }
+  return these.length - those.length;
+}
