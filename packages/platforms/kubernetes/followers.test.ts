@@ -1,4 +1,4 @@
-import { deadlineIn, DeployError, silentLog } from '@deploy-actions/core';
+import { deadlineIn, DeployError, isRecord, silentLog } from '@deploy-actions/core';
 import { createClient, type KubernetesClient, loadKubeconfig } from '@deploy-actions/kubernetes';
 import type { Fence, Platform } from '@deploy-actions/release-engine';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -90,8 +90,8 @@ async function handOver(platform: Platform<KubernetesRelease>, token = 7): Promi
 }
 
 const replicasOf = (name: string): unknown => {
-  const stored = double.objects.get(`/apis/apps/v1${root}/deployments/${name}`);
-  return (stored?.['spec'] as { replicas: number }).replicas;
+  const spec = double.objects.get(`/apis/apps/v1${root}/deployments/${name}`)?.['spec'];
+  return isRecord(spec) ? spec['replicas'] : undefined;
 };
 
 describe('a scheduler', () => {
