@@ -9,7 +9,7 @@ import { end } from '../../support/command.ts';
 /** Where a build step finds the certificate authorities, which the other two name. */
 const caInBuild = '/run/secrets/ca';
 
-/** Writes them into the folder. `ca`, `pip-config` (for /etc/pip.conf) and `npm-config` (for ~/.npmrc); a machine may have none. */
+/** Writes them into the folder. `ca`, `pip-config` (for /etc/pip.conf) and `npm-config` (for npm's `userconfig`); a machine may have none. */
 export async function hostSecrets(folder: string): Promise<Record<string, string>> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const secrets: Record<string, string> = {};
