@@ -106,8 +106,7 @@ export function readBuildSpecs(
     }
     if (specs.some((other) => other.name === name)) wrong('is there twice; allowed is each name once');
     // `backend:` alone has nothing to say but its name.
-    const settings: Record<string, Json> | undefined =
-      item === null ? {} : isRecord(item) ? (item as Record<string, Json>) : undefined;
+    const settings: Record<string, Json> | undefined = item === null ? {} : isRecord(item) ? item : undefined;
     if (settings === undefined) {
       wrong('is no mapping of settings; allowed is such as { context: . }');
       continue;
