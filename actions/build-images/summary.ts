@@ -40,7 +40,9 @@ export function describeChange(size: number, before: number): string {
 }
 
 export const secondsOf = (build: ImageBuild | undefined): number =>
-  build?.whole == null ? 0 : Math.round((build.whole.end - build.whole.start) / 100) / 10;
+  build === undefined || build.whole === null
+    ? 0
+    : Math.round((build.whole.end - build.whole.start) / 100) / 10;
 
 /** How much of it was there before: `unchanged`, or the share of steps. */
 export function cachedOf({ build }: BuiltImage): 'unchanged' | number {

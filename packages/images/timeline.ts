@@ -12,7 +12,11 @@ function tickInterval(milliseconds: number): string {
 }
 
 /** Text in which Mermaid finds nothing of its own. */
-const label = (text: string) => text.replace(/[:;,#]/g, ' ').slice(0, 24);
+function label(text: string): string {
+  const shown = text.replace(/[:;,#]/g, ' ');
+  // Longer ones would lie over the bars; the table has them in full.
+  return shown.length > 12 ? `${shown.slice(0, 11)}…` : shown;
+}
 
 /**
  * When which image was built and pushed, as Mermaid draws it; times from the first step. Undefined where nothing was built. An
