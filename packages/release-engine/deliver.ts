@@ -706,7 +706,7 @@ async function deliverWithin<R extends Release>(
     log: options.log,
     signal: options.signal,
     pauses: options.readPauses,
-  }).finally(() => recorded);
+  }).finally(async () => await recorded);
   if (plan.unchanged) {
     await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);

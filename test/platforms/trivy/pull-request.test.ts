@@ -44,7 +44,7 @@ const lockFile = (packages: Record<string, string>) => ({
     ...Object.fromEntries(
       Object.entries(packages).map(([name, version]) => [
         `node_modules/${name}`,
-        { version, resolved: `https://registry.npmjs.org/${name}/-/${name}-${version}.tgz` },
+        { version, resolved: `https://packages.example/${name}/-/${name}-${version}.tgz` },
       ]),
     ),
   },
