@@ -701,12 +701,17 @@ async function deliverWithin<R extends Release>(
   if (wanted === null) return finish(null, settled);
 
   if (options.signal.aborted) throw cancelled('before the release began');
-  const plan = await readPatiently(() => planDelivery(platform, router, wanted), {
-    what: 'what runs and what has the traffic',
-    log: options.log,
-    signal: options.signal,
-    pauses: options.readPauses,
-  }).finally(async () => await recorded);
+  let plan: Awaited<ReturnType<typeof planDelivery<R>>>;
+  try {
+    plan = await readPatiently(() => planDelivery(platform, router, wanted), {
+      what: 'what runs and what has the traffic',
+      log: options.log,
+      signal: options.signal,
+      pauses: options.readPauses,
+    });
+  } finally {
+    await recorded;
+  }
   if (plan.unchanged) {
     await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);
