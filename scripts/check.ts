@@ -52,6 +52,7 @@ async function lintWorkflows(tool: Tool, ...args: string[]): Promise<string[]> {
 const checks: Record<string, Check> = {
   types: program('tsc', '--noEmit', '-p', '.'),
   'types in the browser': program('tsc', '--noEmit', '-p', 'test/pages/browser'),
+  'types of the portal': program('tsc', '--noEmit', '-p', 'test/helpdesk/customer-portal'),
   lint: program('oxlint', '--type-aware', '--deny-warnings', '--format', 'unix'),
   format: program('prettier', '--check', '--log-level', 'warn', '.'),
   generated: async () =>

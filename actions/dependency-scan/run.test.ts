@@ -178,6 +178,16 @@ describe('an audit of every kind of lock file', () => {
     ]);
   });
 
+  it('reads what yarn 2 and 3 answer: one object, as registries answered before npm 7', async () => {
+    await lock('workspace', { 'yarn.lock': 'yarn.lock' });
+    await standIn('yarn', `cat '${join(recorded, 'pnpm.json')}'; exit 1`);
+    const { outcome } = await scan();
+    expect(outcome.report['findings']).toMatchObject([
+      { location: { file: 'yarn.lock', startLine: 15 } },
+      { location: { file: 'yarn.lock', startLine: 8 } },
+    ]);
+  });
+
   it('takes severities from the advisories, and fails when these cannot be had', async () => {
     await put('workspace/requirements.txt', pinned);
     const { outcome } = await scan({ severities: 'osv' });

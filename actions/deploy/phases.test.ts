@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Outcome } from '@deploy-actions/action-kit';
 import { parseConfig } from '@deploy-actions/config';
+import { createFileStore } from '@deploy-actions/release-engine';
 import { describe, expect, it } from 'vitest';
 import { createTestContext } from '../../test/support/context.ts';
 import { type Asked, commitOf, type Inputs } from './phase.ts';
@@ -108,6 +112,30 @@ describe('the watch', () => {
     ['is that of each weight in a canary', '', { strategy: 'canary' }, {}],
   ] as const)('%s', async (_what, config, inputs, expected) => {
     expect(watchOf(await asked(config, inputs))).toEqual(expected);
+  });
+});
+
+describe('the preflight', () => {
+  it('refuses an environment with a rolling update that is unfinished, before the database is migrated', async () => {
+    const state = await mkdtemp(join(tmpdir(), 'preflight-'));
+    try {
+      const release = { version: '1' };
+      await createFileStore(join(state, 'state')).write(
+        'journal',
+        {
+          ...{ id: 'a', strategy: 'rolling', run: { id: '7', url: '', actor: '' }, startedAt: '' },
+          ...{ from: null, to: { slot: 'deployment/helpdesk', release }, phase: 'starting' },
+        },
+        0,
+      );
+      const { ready } = await prepared(`${proxy}state-directory: ${state}\n`);
+      await expect(ready('preflight').run(createTestContext().context, new Map())).rejects.toMatchObject({
+        reasonCode: 'unfinished_release',
+        message: expect.stringContaining('deployment/helpdesk'),
+      });
+    } finally {
+      await rm(state, { recursive: true });
+    }
   });
 });
 

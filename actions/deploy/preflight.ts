@@ -5,10 +5,12 @@ import { requireNotFrozen } from '@deploy-actions/ledger';
 import { readOccasion } from '@deploy-actions/publish';
 import {
   describeRun,
+  isInPlace,
   isSettled,
   peekJournal,
   readHistory,
   readLease,
+  requireOwn,
   type RunIdentity,
 } from '@deploy-actions/release-engine';
 import type { Target } from '@deploy-actions/targets';
@@ -32,6 +34,8 @@ async function readState(asked: Asked, settings: TargetSettings, context: Contex
   const serving = await readServing(settings, context);
   const { store } = serving.target;
   const [journal, history] = await Promise.all([peekJournal(store), readHistory(store)]);
+  // The shift refuses it, too; but the database is migrated before that.
+  requireOwn(journal, serving.target.label, (one) => !isInPlace(one));
   const unfinished =
     journal === null || isSettled(journal)
       ? 'No release is unfinished.'

@@ -6,7 +6,7 @@ export const definition = defineAction({
   name: 'hardening-scan',
   title: 'Hardening scan',
   description:
-    'Reads the Dockerfiles, Compose files and manifests of Kubernetes of a repository for what they give away: root, privileges, capabilities, the host, the network. Needs no engine, no cluster and no other program.',
+    'Reads the Dockerfiles, Compose files and manifests of Kubernetes of a repository for what they give away: root, privileges, capabilities, the host, the network. Asks Trivy and the engine, too, where they are there; needs neither, and no cluster.',
   icon: 'lock',
   color: 'blue',
   mutates: false,
@@ -21,6 +21,30 @@ export const definition = defineAction({
       config: 'hardening.paths',
     },
     ...verdictInputs('hardening', 'critical: 0, high: 5', '`.hardeningignore.yaml`, else `.hardeningignore`'),
+    trivy: {
+      kind: 'enum',
+      values: ['on-path', 'none'],
+      description:
+        'Whether a Trivy on PATH is asked, too, by its configuration scan of Dockerfiles and manifests. What both find is one finding.',
+      default: 'on-path',
+      config: 'hardening.trivy',
+    },
+    engine: {
+      kind: 'enum',
+      values: ['docker-host', 'required', 'none'],
+      description:
+        'Whether the engine is looked at, and the containers that run on it: `docker-host` where DOCKER_HOST is set and leads to one that answers; `required` whatever the `docker` on PATH leads to, and without an answer there is no verdict. Nothing is started or written.',
+      default: 'docker-host',
+      config: 'hardening.engine',
+    },
+    timeout: {
+      kind: 'duration',
+      min: '1s',
+      max: '6h',
+      description: 'The time for the scan by Trivy. The engine has 30 s for each of its answers.',
+      default: '5m',
+      config: 'hardening.timeout',
+    },
     ...githubInputs,
   },
   outputs: verdictOutputs,

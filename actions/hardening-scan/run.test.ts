@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { InputValues, Outcome } from '@deploy-actions/action-kit';
@@ -24,8 +24,9 @@ async function put(file: string, text: string): Promise<void> {
 
 async function scan(
   changes: Partial<Inputs> = {},
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<{ outcome: Outcome; test: TestContext; text: string }> {
-  const test = createTestContext();
+  const test = createTestContext({ environment: { PATH: process.env['PATH'], ...environment } });
   Object.assign(test.context.facts, { workspace: join(folder, 'workspace'), temp: folder });
   const outcome = await run(
     {
@@ -36,6 +37,9 @@ async function scan(
       'ignore-file': undefined,
       'ignore-without-date': 'warn',
       sarif: true,
+      trivy: 'none',
+      engine: 'none',
+      timeout: 60_000,
       'github-token': undefined,
       ...changes,
     },
@@ -153,6 +157,109 @@ describe('a scan without a verdict is an error', () => {
       result: 'error',
       message: expect.stringMatching(why),
       outputs: { passed: undefined },
+    });
+  });
+});
+
+/** A program in a folder for PATH, as a script of sh. */
+async function program(name: string, script: string): Promise<NodeJS.ProcessEnv> {
+  await put(`bin/${name}`, `#!/bin/sh\n${script}\n`);
+  await chmod(join(folder, 'bin', name), 0o755);
+  return { PATH: `${join(folder, 'bin')}:${process.env['PATH']}` };
+}
+
+describe('with a Trivy on PATH', () => {
+  const standIn = `case "$1" in version) echo '{"Version":"0.69.3"}'; exit 0;; esac
+output= previous=
+for word in "$@"; do [ "$previous" = --output ] && output=$word; previous=$word; done
+ls files > "${'$'}{0%/bin/trivy}/seen"
+cp '${join(import.meta.dirname, '../../packages/scanners/testdata/hardening/trivy-config.json')}' "$output"`;
+
+  it('what both find is one finding, and Trivy is shown the files that were looked at alone', async () => {
+    const environment = await program('trivy', standIn);
+    for (const file of ['Dockerfile', 'deployment.yaml', 'docker-compose.yml'])
+      await put(
+        `workspace/${file}`,
+        await readFile(join(import.meta.dirname, '../../packages/scanners/testdata/hardening', file), 'utf8'),
+      );
+    await put('workspace/node_modules/a/Dockerfile', 'FROM a');
+    const limits = 'none';
+    const { outcome, text } = await scan({ trivy: 'on-path', limits }, environment);
+    const alone = await scan({ limits });
+    expect(outcome.outputs['findings']).toBe(Number(alone.outcome.outputs['findings']) + 1);
+    expect(text).toContain('Trivy DS-0002');
+    expect(text).toContain("Trivy's configuration scan");
+    expect(alone.text).toContain('no Trivy was asked');
+    expect(await readFile(join(folder, 'seen'), 'utf8')).toBe('Dockerfile\ndeployment.yaml\n');
+  });
+
+  it('an entry of an ignore file may name the check of Trivy', async () => {
+    const environment = await program('trivy', standIn);
+    const file = join(import.meta.dirname, '../../packages/scanners/testdata/hardening/Dockerfile');
+    await put('workspace/Dockerfile', await readFile(file, 'utf8'));
+    await put('workspace/.hardeningignore', 'DS-0002 exp:2999-12-31\n');
+    const { text } = await scan({ trivy: 'on-path' }, environment);
+    expect(text).toContain('ignored: root-user');
+  });
+
+  it('a scan that did not come to its end is an error', async () => {
+    const environment = await program(
+      'trivy',
+      `case "$1" in version) echo '{"Version":"0.69.3"}';; *) exit 1;; esac`,
+    );
+    await put('workspace/Dockerfile', dockerfile);
+    expect((await scan({ trivy: 'on-path' }, environment)).outcome).toMatchObject({
+      result: 'error',
+      reasonCode: 'scan_failed',
+      outputs: { passed: undefined },
+    });
+  });
+});
+
+describe('with an engine', () => {
+  const recorded = join(import.meta.dirname, '../../packages/scanners/testdata/engine');
+  const docker = `case "$1" in
+info) cat '${recorded}/info.json';;
+network) cat '${recorded}/bridge.json';;
+ps) echo 0123;;
+inspect) cat '${recorded}/containers.json';;
+esac`;
+
+  it('its settings and its containers are looked at, too, and a change is not blamed for them', async () => {
+    await put('workspace/Dockerfile', dockerfile);
+    await put('base/Dockerfile', dockerfile);
+    const environment = { ...(await program('docker', docker)), DOCKER_HOST: 'unix:///nowhere.sock' };
+    const { outcome, text } = await scan({ engine: 'docker-host' }, environment);
+    expect(outcome.message).toContain('1 file scanned, the engine and 2 containers');
+    expect(outcome.result).toBe('failed');
+    expect(text).toContain('it is privileged');
+    expect(text).toContain('CIS Docker 2.15');
+    const compared = await scan({ engine: 'docker-host', baseline: join(folder, 'base') }, environment);
+    expect(compared.outcome).toMatchObject({ result: 'succeeded', outputs: { new: 0 } });
+  });
+
+  it('is looked at only where DOCKER_HOST is set', async () => {
+    await put('workspace/Dockerfile', dockerfile);
+    const { outcome, text } = await scan({ engine: 'docker-host' }, await program('docker', docker));
+    expect(outcome).toMatchObject({ result: 'succeeded', outputs: { findings: 0 } });
+    expect(text).toContain('Engine: not looked at, because DOCKER\\_HOST is not set.');
+  });
+
+  it.each([
+    ['does not answer', 'echo "Cannot connect to the Docker daemon" >&2; exit 1', 'unreachable'],
+    ['answers with an error', `echo '{"ServerErrors":["Cannot connect to it"]}'`, 'unreachable'],
+    ['answers nonsense', 'echo hello', 'scan_failed'],
+  ])('that %s is told, and an error where it is required', async (_what, script, reasonCode) => {
+    await put('workspace/Dockerfile', dockerfile);
+    const environment = { ...(await program('docker', script)), DOCKER_HOST: 'unix:///nowhere.sock' };
+    const { outcome, text } = await scan({ engine: 'docker-host' }, environment);
+    if (reasonCode === 'unreachable') {
+      expect(outcome.result).toBe('succeeded');
+      expect(text).toMatch(/Engine: not looked at: .*Cannot connect to/);
+    } else expect(outcome.result).toBe('error');
+    expect((await scan({ engine: 'required' }, environment)).outcome).toMatchObject({
+      result: 'error',
+      reasonCode,
     });
   });
 });

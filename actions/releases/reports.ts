@@ -42,6 +42,21 @@ function standing({ freeze, lease }: Desk): string[] {
   ];
 }
 
+/** What the list says of a release: `show` says all of it. */
+const listed = [
+  'version',
+  'sha',
+  'result',
+  'reasonCode',
+  'strategy',
+  'actor',
+  'previous',
+  'startedAt',
+  'endedAt',
+  'runUrl',
+  'images',
+] as const satisfies readonly (keyof LedgerEntry)[];
+
 /** Every release, newest first. */
 export async function list(desk: Desk): Promise<Outcome<Outputs>> {
   const { context, entries, label, state } = desk;
@@ -87,35 +102,7 @@ export async function list(desk: Desk): Promise<Outcome<Outputs>> {
   const known = entries.length === 1 ? '1 release' : `${entries.length} releases`;
   return answer(desk, {
     message: `${label}: ${known} in the ledger; ${serving === undefined ? 'nothing serves by it' : `${serving.version} serves since ${serving.endedAt}`}.`,
-    json: entries.map(
-      ({
-        version,
-        sha,
-        result,
-        reasonCode,
-        strategy,
-        actor,
-        previous,
-        startedAt,
-        endedAt,
-        runUrl,
-        images,
-      }) => ({
-        ...{
-          version,
-          sha,
-          result,
-          reasonCode,
-          strategy,
-          actor,
-          previous,
-          startedAt,
-          endedAt,
-          runUrl,
-          images,
-        },
-      }),
-    ),
+    json: entries.map((entry) => Object.fromEntries(listed.map((name) => [name, entry[name]]))),
   });
 }
 

@@ -92,8 +92,11 @@ async function find(client: KubernetesClient, inputs: Inputs): Promise<Target> {
     )
     .map(({ metadata }) => stateName('service', metadata.name))
     .toSorted();
-  const names = app !== undefined && environment !== undefined ? [stateName(app, environment)] : senders;
-  const own = names.length > 0 ? names : [stateName('workload', kind, workload.metadata.name)];
+  // Where no environment is named, switches keep it by Service and rolling updates by workload.
+  const own =
+    app !== undefined && environment !== undefined
+      ? [stateName(app, environment)]
+      : [...senders, stateName(kind, workload.metadata.name)];
   return { kind, workload, stores: own.map((name) => createKubernetesStore(client, name)) };
 }
 

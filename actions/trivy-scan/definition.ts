@@ -16,7 +16,12 @@ export const definition = defineAction({
   icon: 'shield',
   color: 'blue',
   mutates: false,
-  permissions: { checks: 'write', 'pull-requests': 'write', 'security-events': 'write' },
+  permissions: {
+    packages: 'read',
+    checks: 'write',
+    'pull-requests': 'write',
+    'security-events': 'write',
+  },
   inputs: {
     targets: {
       kind: 'list',

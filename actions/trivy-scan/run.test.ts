@@ -130,6 +130,38 @@ describe('a scan that could not run is an error, neither passed nor findings', (
   );
 });
 
+describe('the database', () => {
+  const targets = ['image:registry.example/clean:1'];
+
+  it('is had from the first mirror that answers', async () => {
+    const { outcome, test } = await scan({
+      targets,
+      'database-mirrors': [
+        'down.example/trivy-db:2',
+        'mirror.example/trivy-db:2',
+        'other.example/trivy-db:2',
+      ],
+    });
+    expect(outcome.result).toBe('succeeded');
+    const asked = (await trivy.calls()).filter((line) => line.includes('--download-db-only'));
+    expect(asked.map((line) => /--db-repository (\S+)/.exec(line)?.[1])).toEqual([
+      'down.example/trivy-db:2',
+      'mirror.example/trivy-db:2',
+    ]);
+    expect(test.lines).toContain('The vulnerability database is from mirror.example/trivy-db:2.');
+  });
+
+  it('is not asked for when nothing may be downloaded, nor is that of Java', async () => {
+    await scan({ targets });
+    const { outcome, test } = await scan({ targets, offline: true });
+    expect(outcome.result).toBe('succeeded');
+    expect(test.context.summary.text()).toMatch(/a kept copy, .* old \(downloading is switched off\)/);
+    const calls = await trivy.calls();
+    expect(calls.filter((line) => line.includes('--download-db-only'))).toHaveLength(1);
+    expect(calls.at(-1)).toContain('--skip-java-db-update');
+  });
+});
+
 describe('inputs of trivy-scan', () => {
   const problems = (inputs: Parameters<NonNullable<typeof definition.check>>[0]) =>
     definition.check?.(inputs).map(({ input }) => input);

@@ -18,7 +18,6 @@ import {
   parseScanTarget,
   prepareDatabase,
   readIgnores,
-  refuseTampered,
   releaseHosts,
   repositoryFiles,
   type Scan,
@@ -29,12 +28,13 @@ import {
   type ScanVerdict,
   targetCells,
   trivyArchive,
+  trivyOnPath,
   type TrivyOptions,
   trivyVersion,
-  versionOf,
+  withoutBaseline,
   writeBill,
 } from '@deploy-actions/scanners';
-import { findProgram, installTool } from '@deploy-actions/tools';
+import { installTool } from '@deploy-actions/tools';
 import { definition } from './definition.ts';
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
@@ -53,13 +53,8 @@ interface Result {
 async function findTrivy(inputs: Inputs, context: Context): Promise<string> {
   const { environment, log, signal } = context;
   if (inputs['trivy-version'] === undefined) {
-    const program = await findProgram('trivy', environment);
-    if (program !== undefined) {
-      const version = await versionOf(program, { environment, signal });
-      refuseTampered(version, program);
-      log.info(`Trivy ${version} is on PATH: ${program}.`);
-      return program;
-    }
+    const program = await trivyOnPath({ environment, log, signal });
+    if (program !== undefined) return program;
   }
   const machine = `${process.platform}-${process.arch}`;
   const { version, url, sha256 } = trivyArchive(
@@ -112,9 +107,9 @@ async function scanAll(
   const baselines = parsed(inputs.baseline ?? []);
   for (const [index, scanned] of parsed(inputs.targets).entries()) {
     const report = join(folder, `${fileName(scanned, index)}.json`);
-    const scan = await scanTarget(scanned, report, trivy);
-    let findings = identify(scan.findings);
     const baseline = baselines[index];
+    const scan = await scanTarget(withoutBaseline(scanned, baseline), report, trivy);
+    let findings = identify(scan.findings);
     if (baseline !== undefined) {
       const before = await scanTarget(
         baseline,
@@ -202,6 +197,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     cache: inputs['cache-directory'] ?? join(own, 'cache'),
     scanners: inputs.scanners as Scanner[],
     vex: inputs.vex ?? [],
+    offline: inputs.offline,
     timeout: inputs.timeout,
     directory: facts.workspace,
     environment,

@@ -118,6 +118,17 @@ export function buildFailure(failed: FailedBuild): DeployError {
         : (lineOfInstruction(dockerfile.text, step.instruction) ?? lineSaid(said));
     const place =
       dockerfile === undefined ? '' : ` (${dockerfile.path}${line === undefined ? '' : `:${line}`})`;
+    if (/exec format error/i.test(`${text}\n${step.log.join('\n')}`)) {
+      return new DeployError(
+        'unsupported',
+        `${image}: ${shortened(step.instruction)}${place} is for another processor than the builder's.`,
+        {
+          remedy:
+            'Use `docker/setup-qemu-action` in a step before; native runners with `part` and `merge`, which is faster; or build in a stage `FROM --platform=$BUILDPLATFORM`.',
+          details: step.log,
+        },
+      );
+    }
     const code = /exit code: (\d+)/.exec(text)?.[1];
     const why = code === undefined ? step.error.split('\n')[0] : `exit code ${code}`;
     return new DeployError(

@@ -133,20 +133,13 @@ export function refuseDemands(builder: Builder, { platforms, caches, provenance 
     if (cache !== undefined) problems.push(`write a cache \`${cache}\``);
     if (provenance !== 'none') problems.push('say the provenance of what it builds');
   }
-  const absent = platforms.filter((platform) => builder.platforms.length > 0 && !builds(builder, platform));
-  if (absent.length > 0 && platforms.length <= 1) problems.push(`build for ${absent.join(', ')}`);
   if (problems.length === 0) return;
   throw new DeployError(
     'unsupported',
     `The builder ${builder.name} (driver ${builder.driver}) cannot ${problems.join(', nor ')}.`,
     {
-      remedy: builder.limited
-        ? 'Use `docker/setup-buildx-action` in a step before: its builder can. Or leave out what is asked for.'
-        : `It builds for ${builder.platforms.join(', ')}. Use \`docker/setup-qemu-action\`, or native runners with \`part\` and \`merge\`.`,
+      remedy:
+        'Use `docker/setup-buildx-action` in a step before: its builder can. Or leave out what is asked for.',
     },
   );
 }
-
-/** `linux/arm64/v8` is `linux/arm64`. */
-const builds = ({ platforms }: Builder, platform: string) =>
-  platforms.some((own) => own.replace(/\/v8$/, '') === platform.replace(/\/v8$/, ''));

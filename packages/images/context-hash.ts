@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DeployError, orUndefinedIfMissing } from '@deploy-actions/core';
@@ -33,27 +33,66 @@ async function fileDigest(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/** A file, folder or link of a context. */
+export interface ContextEntry {
+  /** Relative to the context, with slashes. */
+  path: string;
+  file: string;
+  stats: Stats;
+}
+
 /**
- * What a builder is sent as the context, as one hash. Symbolic links are not followed. Throws `not_found` where there is no such
- * folder, `invalid_config` for an ignore file that cannot be read, `cancelled`.
+ * All that a builder may be sent as the context, in one order. Symbolic links are not followed. Throws `not_found` where there is no
+ * such folder, `invalid_config` for an ignore file that cannot be read.
  */
-export async function hashContext(
+export async function contextEntries(
   context: string,
   dockerfile: string,
   signal: AbortSignal,
-): Promise<ContextFacts> {
-  const there = await orUndefinedIfMissing(lstat(context));
-  if (there === undefined || !(there.isDirectory() || there.isSymbolicLink())) {
+): Promise<ContextEntry[]> {
+  const there = await orUndefinedIfMissing(stat(context));
+  if (there?.isDirectory() !== true) {
     throw new DeployError('not_found', `The context ${context} is no folder.`, {
       remedy: 'Correct `context`, or check the repository out in a step before.',
     });
   }
   const ignore = await ignoreFileFor(context, dockerfile);
   const rules = readIgnoreRules(ignore?.text ?? '', ignore?.name);
+  const found: ContextEntry[] = [];
+
+  /** Whether anything was taken of it. */
+  async function walk(folder: string, below: string, parent: FolderMatches | undefined): Promise<boolean> {
+    const entries = await readdir(folder, { withFileTypes: true });
+    const before = found.length;
+    for (const { name } of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      signal.throwIfAborted();
+      const path = below === '' ? name : `${below}/${name}`;
+      const file = join(folder, name);
+      const stats = await lstat(file);
+      const { ignored, matches } = isIgnored(rules, path, parent);
+      const at = found.length;
+      if (!ignored) found.push({ path, file, stats });
+      if (!stats.isDirectory() || (ignored && !mayTakeBack(rules, path))) continue;
+      // A folder that is left out comes along with what is taken back in it.
+      if ((await walk(file, path, matches)) && ignored) found.splice(at, 0, { path, file, stats });
+    }
+    return found.length > before;
+  }
+
+  await walk(context, '', undefined);
+  return found;
+}
+
+/** What a builder is sent as the context, as one hash. Throws as `contextEntries`. */
+export async function hashContext(
+  context: string,
+  dockerfile: string,
+  signal: AbortSignal,
+): Promise<ContextFacts> {
   const total = createHash('sha256');
   const facts = { files: 0, bytes: 0, hasGit: false };
-
-  async function entry(path: string, file: string, stats: Stats): Promise<void> {
+  for (const { path, file, stats } of await contextEntries(context, dockerfile, signal)) {
+    signal.throwIfAborted();
     const mode = (stats.mode & 0o7777).toString(8);
     const say = (kind: string, content: string) =>
       void total.update(`${kind}\0${mode}\0${path}\0${content}\0`);
@@ -64,24 +103,7 @@ export async function hashContext(
       facts.bytes += stats.size;
       say('file', await fileDigest(file));
     } else say('other', '');
+    if (/(?:^|\/)\.git$/.test(path)) facts.hasGit = true;
   }
-
-  async function walk(folder: string, below: string, parent: FolderMatches | undefined): Promise<void> {
-    const entries = await readdir(folder, { withFileTypes: true });
-    for (const { name } of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-      signal.throwIfAborted();
-      const path = below === '' ? name : `${below}/${name}`;
-      const file = join(folder, name);
-      const stats = await lstat(file);
-      const { ignored, matches } = isIgnored(rules, path, parent);
-      if (!ignored) {
-        await entry(path, file, stats);
-        if (name === '.git') facts.hasGit = true;
-      }
-      if (stats.isDirectory() && (!ignored || mayTakeBack(rules, path))) await walk(file, path, matches);
-    }
-  }
-
-  await walk(context, '', undefined);
   return { hash: `sha256:${total.digest('hex')}`, ...facts };
 }

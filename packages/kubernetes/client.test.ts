@@ -268,6 +268,18 @@ describe('a creation', () => {
     spoil({ kind: 'cut-after' }, 1, 'DELETE');
     await client.remove(resources.configMaps, 'a');
     expect(await client.find(resources.configMaps, 'a')).toBeUndefined();
+    expect(mutations().map(({ method }) => method)).toEqual(['POST', 'DELETE']);
+  });
+
+  it.each([
+    ['is on its way out', { deletionTimestamp: '2026-01-01T00:00:00Z', uid: 'one' }],
+    ['came after it', { uid: 'another' }],
+  ])('is not undone a second time where what is there %s', async (_what, metadata) => {
+    api.put(`${collection}/a`, { metadata });
+    spoil({ kind: 'status', status: 500 }, 1, 'DELETE');
+    await client.remove(resources.configMaps, 'a', { uid: 'one' });
+    expect(mutations()).toHaveLength(1);
+    expect(await client.find(resources.configMaps, 'a')).toBeDefined();
   });
 });
 

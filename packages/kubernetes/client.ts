@@ -1,12 +1,10 @@
 import { textAt, cancelled, DeployError, isRecord, type Log, messageOf, sleep } from '@deploy-actions/core';
 import { ApiError, type Asked, isLasting, noAnswer, refusal, statusOf } from './errors.ts';
 import type { Connection } from './kubeconfig.ts';
+import { fieldManager, isOurs } from './managers.ts';
 import { type KubernetesObject, type Resource, resources } from './objects.ts';
 import { isAllowed, notGranted, type Right, withoutRights } from './rights.ts';
 import { type Answer, createTransport, textOf, type Transport } from './transport.ts';
-
-/** The name under which the API keeps which fields are this suite's. */
-export const fieldManager = 'deploy-actions';
 
 /** Milliseconds for one request. */
 const requestTimeout = 15_000;
@@ -527,7 +525,11 @@ export function createClient(options: ClientOptions): KubernetesClient {
       );
     },
 
-    async apply(resource, object, { dryRun = false, force = false } = {}) {
+    async apply<T extends KubernetesObject>(
+      resource: Resource<T>,
+      object: T,
+      { dryRun = false, force = false }: ApplyOptions = {},
+    ) {
       const { name } = object.metadata;
       const query = queryOf({
         fieldManager,
@@ -542,8 +544,12 @@ export function createClient(options: ClientOptions): KubernetesClient {
         body: JSON.stringify(object),
         contentType: 'application/apply-patch+yaml',
       };
-      // Applied again it does what it did; where it rests on a version, one that took effect has moved that.
-      return objectOf(await read(asked, call, never), asked);
+      // Where it rests on a version, one that took effect has moved that: applied again it is refused.
+      if (dryRun || object.metadata.resourceVersion !== undefined) {
+        return objectOf<T>(await read(asked, call, never), asked);
+      }
+      // What is to be made was not there before, so it is what was applied.
+      return write<T>(resource, name, asked, call, { isMade: isOurs, isUntouched: () => true });
     },
 
     async served(apiVersion) {
@@ -591,11 +597,23 @@ export function createClient(options: ClientOptions): KubernetesClient {
         uid === undefined
           ? {}
           : { body: JSON.stringify({ propagationPolicy: 'Background', preconditions: { uid } }) };
-      try {
-        // Repeated, it finds nothing left to delete.
-        await read(asked, { method: 'DELETE', path: pathOf(resource, name), ...body }, never);
-      } catch (thrown) {
-        if (statusOf(thrown) !== 404) throw thrown;
+      const call = { method: 'DELETE', path: pathOf(resource, name), ...body };
+      const began = performance.now();
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          await once(asked, call, never);
+          return;
+        } catch (thrown) {
+          if (statusOf(thrown) === 404) return;
+          const pause = pauseAfter(thrown, attempt, began);
+          if (pause === undefined) throw thrown;
+          await waitBefore(thrown, pause, began, never);
+          if (!(thrown instanceof ApiError) || !thrown.unclear) continue;
+          // What is on its way out was deleted; asked again, it would be one of the same name that came after it.
+          const there = (await find(resource, name, never))?.metadata;
+          const isIt = there !== undefined && (uid === undefined || there.uid === uid);
+          if (!isIt || there.deletionTimestamp !== undefined) return;
+        }
       }
     },
 

@@ -4,6 +4,7 @@ export * from './colours.ts';
 export { execInPod, type ExecOptions, type ExecResult } from './exec.ts';
 export { ApiError, type FieldConflict, statusOf } from './errors.ts';
 export * from './kubeconfig.ts';
+export { fieldManager, isApplied, isOurs } from './managers.ts';
 export * from './merge-patch.ts';
 export * from './object-fence.ts';
 export * from './objects.ts';

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { RunIdentity, StateStore } from '@deploy-actions/release-engine';
-import { readDocument, updateDocument } from './document.ts';
+import {
+  readDocument,
+  type RunIdentity,
+  type StateStore,
+  updateDocument,
+} from '@deploy-actions/release-engine';
 
 /** Something that was done by hand, past the rules that hold otherwise. */
 export interface AuditEntry {
@@ -15,6 +19,7 @@ export interface AuditEntry {
 }
 
 const auditKey = 'audit';
+const schema = 1;
 const kept = 200;
 
 function entriesOf(value: Record<string, unknown> | null): AuditEntry[] {
@@ -25,7 +30,7 @@ function entriesOf(value: Record<string, unknown> | null): AuditEntry[] {
 
 /** The last 200, oldest first. */
 export async function readAudit(store: StateStore): Promise<AuditEntry[]> {
-  return entriesOf((await readDocument(store, auditKey)).value);
+  return entriesOf((await readDocument(store, auditKey, schema)).value);
 }
 
 /** Written before what it tells of is done, so that nothing is done that is not in it. */
@@ -34,7 +39,7 @@ export async function recordInAudit(
   entry: Pick<AuditEntry, 'what' | 'reason' | 'detail' | 'run'>,
 ): Promise<void> {
   const added: AuditEntry = { id: randomUUID(), at: new Date().toISOString(), ...entry };
-  await updateDocument(store, auditKey, ({ value }) => {
+  await updateDocument(store, auditKey, schema, ({ value }) => {
     const entries = entriesOf(value);
     // A write that was answered with an error may have been done all the same.
     if (entries.some(({ id }) => id === added.id)) return null;

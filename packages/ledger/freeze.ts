@@ -1,7 +1,13 @@
 import { DeployError, formatDuration } from '@deploy-actions/core';
-import { describeRun, type RunIdentity, type StateStore } from '@deploy-actions/release-engine';
+import {
+  describeRun,
+  readDocument,
+  type RunIdentity,
+  type StateStore,
+  type StoredDocument,
+  updateDocument,
+} from '@deploy-actions/release-engine';
 import { recordInAudit } from './audit.ts';
-import { type Document, readDocument, updateDocument } from './document.ts';
 
 /** An environment that nothing is released to, and why. */
 export interface Freeze {
@@ -16,8 +22,9 @@ export interface Freeze {
 }
 
 const freezeKey = 'freeze';
+const schema = 1;
 
-function freezeOf({ value }: Document): Freeze | null {
+function freezeOf({ value }: StoredDocument): Freeze | null {
   // Only this module writes the key.
   return (value?.['freeze'] ?? null) as Freeze | null;
 }
@@ -25,7 +32,7 @@ function freezeOf({ value }: Document): Freeze | null {
 /** The freeze that is in force; null when there is none, or it is over. */
 export async function readFreeze(store: StateStore): Promise<Freeze | null> {
   for (let number = 1; ; number += 1) {
-    const document = await readDocument(store, freezeKey);
+    const document = await readDocument(store, freezeKey, schema);
     const freeze = freezeOf(document);
     if (freeze === null || freeze.lasts === null) return freeze;
     try {
@@ -67,7 +74,7 @@ export async function freezeEnvironment(
   };
   const detail = lasts === null ? 'until it is unfrozen' : `for ${formatDuration(lasts)}`;
   await recordInAudit(store, { what: 'freeze', reason, run, detail });
-  await updateDocument(store, freezeKey, () => ({ freeze }));
+  await updateDocument(store, freezeKey, schema, () => ({ freeze }));
   return freeze;
 }
 
@@ -80,7 +87,7 @@ export async function unfreezeEnvironment(
   if (found === null) return null;
   await recordInAudit(store, { what: 'unfreeze', ...given, detail: describeFreeze(found) });
   // Another freeze than the one that was seen stays.
-  await updateDocument(store, freezeKey, (document) => {
+  await updateDocument(store, freezeKey, schema, (document) => {
     const now = freezeOf(document);
     return now !== null && now.at === found.at && now.run.id === found.run.id ? { freeze: null } : null;
   });

@@ -4,11 +4,12 @@ import {
   fenceAnnotation,
   fieldManager,
   findColours,
+  isApplied,
   type KubernetesObject,
   type ManagedFields,
-  releaseAnnotation,
   type Service,
 } from '@deploy-actions/kubernetes';
+import { annotatedRelease } from '@deploy-actions/platforms';
 import type { ManifestObject } from './parse.ts';
 
 /** A field that stays as it is, whatever the manifest says. */
@@ -41,18 +42,8 @@ export function managersOf({ metadata }: KubernetesObject, path: Path): ManagedF
   });
 }
 
-/** Whether it is what this action applies; what the suite writes in a release is of the same manager, and another operation. */
-export function isApplied({ manager, operation, subresource }: ManagedFields): boolean {
-  return manager === fieldManager && operation === 'Apply' && (subresource ?? '') === '';
-}
-
 const isRelease = ({ manager, operation }: ManagedFields) =>
   manager === fieldManager && operation === 'Update';
-
-/** Whether this action has applied the object before: then it is its own. */
-export function isOurs({ metadata }: KubernetesObject): boolean {
-  return (metadata.managedFields ?? []).some(isApplied);
-}
 
 /**
  * The object with the fields as they are that belong to what runs: the colour that a Service sends to once this suite has
@@ -166,27 +157,8 @@ export function containersOf(
   });
 }
 
-interface Released {
-  images: string[];
-  container: string | null;
-}
-
-function releasedTo(live: ManifestObject): Released | undefined {
-  const text = live.metadata.annotations?.[releaseAnnotation];
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value) || !Array.isArray(value['images'])) return undefined;
-  const { container } = value;
-  return { images: value['images'].map(String), container: typeof container === 'string' ? container : null };
-}
-
 function keepImages(object: ManifestObject, live: ManifestObject, kept: KeptField[]): void {
-  const released = releasedTo(live);
+  const released = annotatedRelease(live);
   if (released === undefined) return;
   const repositories = new Set(released.images.map(repositoryIn));
   const there = containersOf(live);

@@ -2,6 +2,7 @@ import { DeployError, isRecord } from '@deploy-actions/core';
 import {
   ApiError,
   type Deployment,
+  isOurs,
   type KubernetesClient,
   type KubernetesObject,
   type Resource,
@@ -10,7 +11,7 @@ import {
 } from '@deploy-actions/kubernetes';
 import { diffObjects, type FieldChange } from './diff.ts';
 import { discoverKinds } from './kinds.ts';
-import { isOurs, type KeptField, keepLiveFields, type LiveFacts } from './live-fields.ts';
+import { type KeptField, keepLiveFields, type LiveFacts } from './live-fields.ts';
 import { inOrder } from './order.ts';
 import { type Manifest, type ManifestObject, placeOfField, refuseDuplicates, titleOf } from './parse.ts';
 import { type ManifestProblem, ManifestsRefused } from './problems.ts';

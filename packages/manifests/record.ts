@@ -1,5 +1,4 @@
-import { DeployError, isRecord } from '@deploy-actions/core';
-import { describeRun, type RunIdentity, type StateStore } from '@deploy-actions/release-engine';
+import { describeRun, readDocument, type RunIdentity, type StateStore } from '@deploy-actions/release-engine';
 
 /** What the last run that applied manifests set out to do, and how far it came. */
 export interface ApplyRecord {
@@ -20,21 +19,9 @@ const schema = 1;
 
 /** Null before the first run. */
 export async function readRecord(store: StateStore): Promise<ApplyRecord | null> {
-  const { value } = await store.read(key);
-  if (value === null) return null;
-  if (!isRecord(value) || !Number.isSafeInteger(value['schema'])) {
-    throw new DeployError('state_corrupt', `The document ${key} in ${store.location} has no schema number.`, {
-      remedy: 'Look at it: it is not one of this suite. Delete it to begin anew.',
-    });
-  }
-  if (Number(value['schema']) > schema) {
-    throw new DeployError(
-      'state_too_new',
-      `The document ${key} in ${store.location} has schema ${String(value['schema'])}; this version of the suite reads up to ${schema}.`,
-      { remedy: 'Use the version of the suite that wrote it, or a newer one.' },
-    );
-  }
-  return value['record'] as ApplyRecord;
+  const { value } = await readDocument(store, key, schema);
+  // Only this module writes the key.
+  return value === null ? null : (value['record'] as ApplyRecord);
 }
 
 /** Under the lease, so that nobody else writes it. */

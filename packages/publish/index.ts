@@ -1,3 +1,4 @@
+export * from './connection.ts';
 export * from './deployment.ts';
 export * from './event.ts';
 export * from './findings.ts';

@@ -8,6 +8,7 @@ import {
   type Reports,
 } from '@deploy-actions/github';
 import { createBounds } from './bounds.ts';
+import { connectionOf } from './connection.ts';
 import { type Occasion, readOccasion } from './event.ts';
 
 /** Milliseconds for one answer of GitHub to a report. */
@@ -44,10 +45,7 @@ export function openReporting(
   const { facts, log, summary, redact } = context;
   const occasion = readOccasion(facts);
   const bounds = createBounds(context.signal, log);
-  const connection =
-    token === undefined || token === '' || !/^[^/]+\/[^/]+$/.test(facts.repository)
-      ? undefined
-      : { token, apiUrl: facts.apiUrl, graphqlUrl: facts.graphqlUrl, repository: facts.repository };
+  const connection = connectionOf(context, token);
   const client =
     connection === undefined
       ? undefined

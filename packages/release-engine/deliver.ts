@@ -670,6 +670,7 @@ async function deliverWithin<R extends Release>(
 
   const revision = wanted === null ? null : revisionOf(wanted.release);
   let settled: Journal<R> | null = null;
+  let recorded: Promise<void> | undefined;
   const found = journal.current();
   if (found !== null && !isSettled(found)) {
     // From here on it is this run's to finish, and its post step's.
@@ -692,9 +693,11 @@ async function deliverWithin<R extends Release>(
     await remember(ended, run);
     settled = ended;
   } else if (found !== null) {
-    // A run that was killed between the end of its release and this entry.
-    await remember(found, found.run);
+    // A run that was killed between the end of its release and this entry. Nothing is planned by the history.
+    recorded = remember(found, found.run);
+    recorded.catch(() => {}); // told below, where it is waited for
   }
+  if (wanted === null || options.signal.aborted) await recorded;
   if (wanted === null) return finish(null, settled);
 
   if (options.signal.aborted) throw cancelled('before the release began');
@@ -703,7 +706,7 @@ async function deliverWithin<R extends Release>(
     log: options.log,
     signal: options.signal,
     pauses: options.readPauses,
-  });
+  }).finally(() => recorded);
   if (plan.unchanged) {
     await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);

@@ -1,4 +1,5 @@
 export * from './deliver.ts';
+export * from './document.ts';
 export * from './file-store.ts';
 export * from './history.ts';
 export * from './journal.ts';

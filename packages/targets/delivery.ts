@@ -433,6 +433,9 @@ async function moveTraffic(
       context.signal,
       context.log,
       async (lease) => {
+        // Adoption changes who gets the traffic; else it can be asked for together with the freeze.
+        const reading = target.adoption === undefined ? target.router.read() : undefined;
+        reading?.catch(() => {}); // told below, where it is waited for
         // Under the lease: it may have been frozen while this run waited for it.
         const brokeFreeze =
           wanted === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
@@ -453,7 +456,7 @@ async function moveTraffic(
           await target.adoption.run(lease.fence, { ready, verify, drain }, context.signal);
         }
         // Before a first release nobody answers, and nothing can be lost.
-        const { targets } = await target.router.read();
+        const { targets } = await (reading ?? target.router.read());
         if (targets.some(({ weight }) => weight > 0)) startProbing();
         const facts = asFacts(factsOf(context, request, brokeFreeze));
         return deliver<TargetRelease>(lease, wanted === null ? null : { ...wanted, facts }, {

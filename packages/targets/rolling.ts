@@ -221,7 +221,6 @@ async function plan(context: Context, request: RollingRequest): Promise<RollingO
     peekJournal<RollingRelease>(target.store),
     target.rollout.read(),
   ]);
-  requireOwnOf(target, unfinished);
   const { workload, notes } = decide(now);
   const changes = changesOf(now, workload);
   const serving = target.rollout.releaseOf(now);
@@ -265,6 +264,8 @@ async function plan(context: Context, request: RollingRequest): Promise<RollingO
 export async function runRolling(context: Context, request: RollingRequest): Promise<RollingOutcome> {
   const { target, inputs, release, strategy, known } = request;
   if (inputs['break-freeze'] === undefined) await requireNotFrozen(target.store, target.label);
+  // Before anything is written, and again under the lease.
+  requireOwnOf(target, await peekJournal<RollingRelease>(target.store));
   if (inputs['dry-run']) return plan(context, request);
   const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
   return tracked(context, inputs, planned, (progress) => roll(context, target, inputs, request, progress));

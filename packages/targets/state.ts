@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
 import { createGitHub, createRefStore, type GitHub, isRunOver } from '@deploy-actions/github';
+import { connectionOf } from '@deploy-actions/publish';
 import {
   createFileStore,
   isHolderAlive,
@@ -58,22 +59,16 @@ export async function openState(inputs: StateInputs, context: Context): Promise<
 const afterCancel = 6_500;
 
 function connect(inputs: GitHubInputs, context: Context): GitHub {
-  const { facts, log, signal } = context;
-  const token = inputs['github-token'] ?? '';
-  if (token === '' || facts.repository === '') {
-    const missing = token === '' ? '`github-token` is missing' : 'This is no run of a repository';
+  const token = inputs['github-token'];
+  const connection = connectionOf(context, token);
+  if (connection === undefined) {
+    const missing =
+      token === undefined || token === '' ? '`github-token` is missing' : 'This is no run of a repository';
     throw new DeployError('invalid_input', `${missing}, and \`state: git-ref\` is kept in the repository.`, {
       remedy: 'Give a token with `contents: write`; in a workflow, that of the job is the default.',
     });
   }
-  return createGitHub({
-    token,
-    apiUrl: facts.apiUrl,
-    graphqlUrl: facts.graphqlUrl,
-    repository: facts.repository,
-    log,
-    signal: laterThan(signal, afterCancel),
-  });
+  return createGitHub({ ...connection, log: context.log, signal: laterThan(context.signal, afterCancel) });
 }
 
 /** A signal that aborts so many milliseconds after another. */
@@ -99,7 +94,7 @@ export async function isRunAlive(
   context: Context,
   holder: LeaseHolder,
 ): Promise<boolean | undefined> {
-  const canAsk = (inputs['github-token'] ?? '') !== '' && context.facts.repository !== '';
+  const canAsk = connectionOf(context, inputs['github-token']) !== undefined;
   return canAsk ? runLives(connect(inputs, context), holder.id) : undefined;
 }
 

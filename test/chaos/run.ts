@@ -4,7 +4,7 @@
 //   --every 10                   every tenth mutation
 //   --lanes 3                    cases at a time; default: three for each core
 //   --dist FOLDER                another build
-//   --json FILE                  every case, for machines
+//   --json FILE                  how many passed, and every case, for machines
 //
 // A release is killed with SIGKILL before and after each of its mutations in turn, under load, and run again. Then there
 // has to be one good state and no request may have been lost. Besides: the first release of all, a killed proxy, a cancel.
@@ -284,7 +284,10 @@ async function main(): Promise<number> {
   say(`\n${table(results)}`);
   if (options.json !== undefined) {
     const withoutLogs = (key: string, value: unknown) => (key === 'log' ? undefined : value);
-    await writeFile(options.json, `${JSON.stringify({ groups: results }, withoutLogs, 2)}\n`);
+    const cases = results.flatMap((group) => group.cases);
+    const failed = cases.filter(isBad).length;
+    const content = { passed: cases.length - failed, failed, groups: results };
+    await writeFile(options.json, `${JSON.stringify(content, withoutLogs, 2)}\n`);
   }
   return results.some(({ cases }) => cases.some(isBad)) ? 1 : 0;
 }

@@ -104,7 +104,10 @@ export async function each<T>(
   return found.flatMap((one) => one.found);
 }
 
-/** The same for every write of the deed, in each of some variants, until a run does not reach the write any more. */
+/**
+ * The same for every write of the deed, in each of some variants, until a run does not reach the write any more. With `every`
+ * only so many of these cases.
+ */
 async function atEveryWrite<V>(
   lanes: Lanes,
   deed: Deed,
@@ -115,6 +118,7 @@ async function atEveryWrite<V>(
     old: string,
     version: string,
   ) => Promise<Ended>,
+  every = 1,
 ): Promise<{ found: string[]; writes: number }> {
   const found: string[] = [];
   const began = performance.now();
@@ -126,7 +130,7 @@ async function atEveryWrite<V>(
       const nth = Math.floor(next / variants.length) + 1;
       const [name, variant] = variants[next % variants.length] ?? [];
       if (nth > last || name === undefined || variant === undefined) return;
-      next += 1;
+      next += every;
       const one = await lanes.on((lane) =>
         inCase(lane, deed, `${name} write ${nth}`, (old, version) =>
           act(lane, { nth, variant, name }, old, version),
@@ -148,28 +152,38 @@ async function atEveryWrite<V>(
 const again = async (lane: Lane, deed: Deed, version: string): Promise<StepResult> =>
   lane.step(deed.action, deed.inputs(lane, version));
 
-/** SIGKILL before and after every write; then the same action again. */
-export function killedAtEveryWrite(lanes: Lanes, deed: Deed): Promise<{ found: string[]; writes: number }> {
+/** SIGKILL before and after every write, or at every so many of these; then the same action again. */
+export function killedAtEveryWrite(
+  lanes: Lanes,
+  deed: Deed,
+  every?: number,
+): Promise<{ found: string[]; writes: number }> {
   const variants: [string, 'before' | 'after'][] = [
     ['killed before', 'before'],
     ['killed after', 'after'],
   ];
-  return atEveryWrite(lanes, deed, variants, async (lane, { nth, variant: when }, _old, version) => {
-    const kill = () => killProcess(running.pid);
-    lane.proxy.program([onMutation({ kind: 'kill', when, kill }, nth)]);
-    const running = await lane.start(deed.action, deed.inputs(lane, version));
-    const killed = await running.done;
-    lane.proxy.program([]);
-    if (killed.signal !== 'SIGKILL') {
-      const problems = killed.exitCode === 0 ? [] : [failed(killed)];
-      return { problems, wanted: [version], logs: [killed.log], reached: false };
-    }
-    const isOver = (await deed.isOver?.(lane, version)) === true;
-    const next = await again(lane, deed, version);
-    const problems = next.exitCode === 0 ? [] : [`the run after it: ${failed(next)}`];
-    const further = isOver ? [next.outputs['version'] ?? ''] : [];
-    return { problems, wanted: [version, ...further], logs: [killed.log, next.log] };
-  });
+  return atEveryWrite(
+    lanes,
+    deed,
+    variants,
+    async (lane, { nth, variant: when }, _old, version) => {
+      const kill = () => killProcess(running.pid);
+      lane.proxy.program([onMutation({ kind: 'kill', when, kill }, nth)]);
+      const running = await lane.start(deed.action, deed.inputs(lane, version));
+      const killed = await running.done;
+      lane.proxy.program([]);
+      if (killed.signal !== 'SIGKILL') {
+        const problems = killed.exitCode === 0 ? [] : [failed(killed)];
+        return { problems, wanted: [version], logs: [killed.log], reached: false };
+      }
+      const isOver = (await deed.isOver?.(lane, version)) === true;
+      const next = await again(lane, deed, version);
+      const problems = next.exitCode === 0 ? [] : [`the run after it: ${failed(next)}`];
+      const further = isOver ? [next.outputs['version'] ?? ''] : [];
+      return { problems, wanted: [version, ...further], logs: [killed.log, next.log] };
+    },
+    every,
+  );
 }
 
 const refusal = 'as a test wants it';

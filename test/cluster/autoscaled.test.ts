@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJob, type Job } from '../support/runner.ts';
 import { get, watch } from './api.ts';
 import { twoColours } from './blue-green-lane.ts';
-import { app, imageOf } from './lane.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import { openStage, type Stage } from './stage.ts';
 
-/** Pods that the budget asks for. */
-const least = 3;
+const [app, least] = ['shop', 3];
+const repository = 'acme/lane';
 /** Milliseconds between two looks of the autoscalers' controller, and some more. */
 const autoscalerPeriod = 16_000;
 
@@ -49,7 +49,7 @@ beforeAll(async () => {
   standIn = await startStandIn();
   stage = await openStage();
   job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
-  await stage.apply(...twoColours(standIn), {
+  await stage.apply(...twoColours(onStandIn(standIn)), {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     metadata: { name: app },
@@ -103,7 +103,7 @@ const release = (version: string, own: Record<string, string> = {}) =>
   job.step('blue-green-switch', {
     platform: 'kubernetes',
     service: app,
-    image: imageOf(version),
+    image: `${repository}:${version}`,
     watch: '0s',
     'drain-timeout': '1s',
     ...own,

@@ -2,18 +2,8 @@
 
 import type { StepOptions, StepResult } from '../support/runner.ts';
 import type { Deed } from './adversity.ts';
-import {
-  app,
-  imageOf,
-  type Lane,
-  openLane,
-  serviceTo,
-  type State,
-  templateOn,
-  unsettled,
-  versionOf,
-} from './lane.ts';
-import type { StandIn } from './stand-in.ts';
+import { type Ground, imageOf, versionOf } from './ground.ts';
+import { app, type Lane, openLane, serviceTo, type State, unsettled } from './lane.ts';
 
 export interface Sight extends State {
   /** The Service's colour, and what its Deployment says. */
@@ -33,7 +23,7 @@ interface Deployment {
 }
 
 /** Its pods' template is the same for both colours but for the label. */
-function colour(slot: string, standIn: StandIn, replicas: number): object {
+function colour(slot: string, ground: Ground, replicas: number): object {
   const labels = { app, version: slot };
   return {
     apiVersion: 'apps/v1',
@@ -42,18 +32,14 @@ function colour(slot: string, standIn: StandIn, replicas: number): object {
     spec: {
       replicas,
       selector: { matchLabels: labels },
-      template: templateOn(standIn, labels, 'v0'),
+      template: ground.template(labels, 'v0'),
     },
   };
 }
 
 /** `shop-blue` with a pod, `shop-green` without, and the Service `shop` that leads to blue. */
-export function twoColours(standIn: StandIn): object[] {
-  return [
-    colour('blue', standIn, 1),
-    colour('green', standIn, 0),
-    serviceTo(standIn, { app, version: 'blue' }),
-  ];
+export function twoColours(ground: Ground): object[] {
+  return [colour('blue', ground, 1), colour('green', ground, 0), serviceTo(ground, { app, version: 'blue' })];
 }
 
 /** Inputs of blue-green-switch to the version; of rollback without one. */
@@ -70,8 +56,12 @@ export const release = (lane: Lane, version: string, options?: StepOptions): Pro
   lane.step('blue-green-switch', inputsTo(version), options);
 
 /** Opens it with one version before the one that serves, so that there is something to go back to. */
-export async function openBlueGreenLane(standIn: StandIn): Promise<Lane> {
-  const lane = await openLane('kubernetes-blue-green', twoColours(standIn), `${app}-blue`);
+export async function openBlueGreenLane(ground: Ground): Promise<Lane> {
+  const lane = await openLane(ground, {
+    role: 'kubernetes-blue-green',
+    objects: twoColours(ground),
+    ready: `${app}-blue`,
+  });
   for (let i = 0; i < 2; i += 1) {
     const step = await release(lane, lane.fresh());
     if (step.exitCode !== 0) throw new Error(`the lane cannot be made:\n${step.log}`);
@@ -137,4 +127,19 @@ export const aRollback: Deed = {
     const { history, serving } = await look(lane);
     return serving.version === version && history.at(-1)?.version === version;
   },
+};
+
+/** To a version that is named: where it served before, nothing has to be released first. */
+export const aReturn: Deed = {
+  name: 'rollback to a version',
+  action: 'rollback',
+  async begin(lane) {
+    const { serving, other, history } = await look(lane);
+    const hasServed = history.some(
+      ({ version, result }) => version === other.version && result === 'serving',
+    );
+    return hasServed ? { old: serving.version, version: other.version } : aRollback.begin(lane);
+  },
+  inputs: (_lane, version) => ({ ...inputsTo(), version }),
+  problems,
 };

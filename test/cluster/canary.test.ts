@@ -193,20 +193,38 @@ describe('canary by numbers of pods, with figures from the pods', () => {
 describe('canary by numbers of pods, with figures from Prometheus', () => {
   let prometheus: Prometheus;
   let targets: Server;
+  /** An exporter beside the pods whose counter of errors is no number. */
+  let broken: Server;
+  let isBroken = false;
+
+  const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
   beforeAll(async () => {
+    broken = createServer((_, response) => {
+      response
+        .setHeader('content-type', 'text/plain; version=0.0.4')
+        .end('# TYPE http_requests_total counter\nhttp_requests_total{code="599"} NaN\n');
+    });
     // Debian's Prometheus does not find pods itself.
     targets = createServer((_, response) => {
+      const sick = ['blue', 'green'].map((slot) => ({
+        targets: [`127.0.0.1:${portOf(broken)}`],
+        labels: { slot },
+      }));
       readyPods().then(
-        (found) => response.setHeader('content-type', 'application/json').end(JSON.stringify(found)),
+        (found) =>
+          response
+            .setHeader('content-type', 'application/json')
+            .end(JSON.stringify(isBroken ? [...found, ...sick] : found)),
         () => response.writeHead(503).end(),
       );
     });
-    targets.listen(0, '127.0.0.1');
-    await once(targets, 'listening');
-    const { port } = targets.address() as AddressInfo;
+    for (const server of [broken, targets]) {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+    }
     const discovery = {
-      http_sd_configs: [{ url: `http://127.0.0.1:${port}/`, refresh_interval: '1s' }],
+      http_sd_configs: [{ url: `http://127.0.0.1:${portOf(targets)}/`, refresh_interval: '1s' }],
     };
     prometheus = await startPrometheusOn(discovery, pods);
     await prometheus.settled();
@@ -214,6 +232,7 @@ describe('canary by numbers of pods, with figures from Prometheus', () => {
   afterAll(async () => {
     await prometheus.end();
     targets.close();
+    broken.close();
   });
 
   const metrics = () => ({
@@ -233,6 +252,25 @@ describe('canary by numbers of pods, with figures from Prometheus', () => {
       outputs: { version: '3', verdict: 'pass' },
     });
     await delay(6_000);
+    const counts = await counted();
+    expect(counts, counts.phases).toMatchObject({ lost: 0, failed: 0 });
+  });
+
+  it('holds while a counter is NaN, and then goes back', async () => {
+    const before = await replicas();
+    isBroken = true;
+    try {
+      const outcome = await canary('1', { ...metrics(), pause: '8s', 'hold-timeout': '4s' });
+      expect(outcome, outcome.text).toMatchObject({
+        ...{ result: 'inconclusive', reasonCode: 'metrics_unavailable' },
+        message: expect.stringContaining('NaN') as string,
+        outputs: { verdict: 'hold', weight: 20 },
+      });
+    } finally {
+      isBroken = false;
+    }
+    expect(await replicas()).toBe(before);
+    await delay(5_000);
     const counts = await counted();
     expect(counts, counts.phases).toMatchObject({ lost: 0, failed: 0 });
   });

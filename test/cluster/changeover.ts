@@ -47,6 +47,8 @@ interface ConfigMap {
   data?: Record<string, string>;
 }
 
+type Ends = (() => unknown)[];
+
 const app = 'timed';
 const rolling = 'rolled';
 const replicas = 2;
@@ -115,8 +117,23 @@ async function watchJournal({ access, name }: Stage, problem: (cause: unknown) =
 
 export async function openChangeovers(): Promise<Changeovers> {
   const stage = await openStage();
+  const ends: Ends = [() => stage.end()];
+  const end = async (): Promise<void> => {
+    for (const one of ends.toReversed()) await one();
+  };
+  try {
+    return { ...(await changeoversOn(stage, ends)), end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** `ends` gets what has to be ended, in the order in which it was begun. */
+async function changeoversOn(stage: Stage, ends: Ends): Promise<Omit<Changeovers, 'end'>> {
   const env = { KUBECONFIG: stage.releaser.kubeconfig };
   const job = await createJob({ env });
+  ends.push(() => job.end());
   const problems: unknown[] = [];
   const problem = (cause: unknown): void => void problems.push(cause);
   const inputs = { platform: 'kubernetes', service: app };
@@ -131,7 +148,9 @@ export async function openChangeovers(): Promise<Changeovers> {
   const portOf = async (service: string) => Number(new URL(await stage.urlOf(service)).port);
   const [port, rollingPort] = [await portOf(app), await portOf(rolling)];
   const green = await watchGreen(stage, problem);
+  ends.push(green.stop);
   const journal = await watchJournal(stage, problem);
+  ends.push(journal.stop);
   let inGreen = '';
   let isUndone = false;
 
@@ -210,12 +229,6 @@ export async function openChangeovers(): Promise<Changeovers> {
       isUndone = !isUndone;
       await stage.rolledOut(rolling);
       return took;
-    },
-    async end() {
-      green.stop();
-      journal.stop();
-      await job.end();
-      await stage.end();
     },
   };
 }

@@ -6,17 +6,10 @@ import { silentLog } from '@deploy-actions/core';
 import { createKubernetesStore, stateName } from '@deploy-actions/kubernetes';
 import { acquireLease, thisProcess } from '@deploy-actions/release-engine';
 import { createServiceSelector } from '@deploy-actions/routers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  cancelledAtEveryWrite,
-  everyReadFails,
-  faultsAtEveryWrite,
-  killedAtEveryWrite,
-  type Lanes,
-  openLanes,
-} from './adversity.ts';
+import { expect, it } from 'vitest';
 import { isMutation } from './api-proxy.ts';
 import {
+  aReturn,
   aRollback,
   aSwitch,
   inputsTo,
@@ -25,59 +18,15 @@ import {
   problemsOf,
   release,
 } from './blue-green-lane.ts';
-import { type StandIn, startStandIn } from './stand-in.ts';
+import { itSurvives, timeout } from './survival.ts';
 
-/** Milliseconds. */
-const timeout = 600_000;
-
-let standIn: StandIn;
-let lanes: Lanes;
-beforeAll(async () => {
-  standIn = await startStandIn();
-  lanes = await openLanes(6, () => openBlueGreenLane(standIn));
-});
-afterAll(async () => {
-  await lanes.end();
-  await standIn.stop();
-});
-
-// At the same time, on the same lanes: while one case waits, another works.
-describe.concurrent.each([aSwitch, aRollback])('$name', (deed) => {
-  it(
-    'killed before or after any write and run again ends in a good state, and the Service never is without a ready pod',
-    { timeout },
-    async ({ expect }) => {
-      const { found, writes } = await killedAtEveryWrite(lanes, deed);
-      expect(found).toEqual([]);
-      expect(writes).toBeGreaterThan(8);
-    },
-  );
-
-  it(
-    'overcomes 409, 429, 500, a cut before or after the effect, and no answer, at any write, and writes nothing twice',
-    { timeout },
-    async ({ expect }) => {
-      expect((await faultsAtEveryWrite(lanes, deed)).found).toEqual([]);
-    },
-  );
-
-  it('overcomes 429, 500 and cuts at every read', { timeout }, async ({ expect }) => {
-    expect(await everyReadFails(lanes, deed)).toEqual([]);
-  });
-
-  it(
-    'cancelled at any write ends in time, the journal is written before the lease is given back, and the post step settles it',
-    { timeout },
-    async ({ expect }) => {
-      const { found, longest } = await cancelledAtEveryWrite(lanes, deed);
-      expect(found).toEqual([]);
-      expect(longest).toBeLessThan(7_500);
-    },
-  );
+const { lanes } = itSurvives([{ deed: aSwitch }, { deed: aRollback, short: aReturn }], {
+  count: 6,
+  open: openBlueGreenLane,
 });
 
 it('of 20 runs at once one wins, and the others say who holds the lease', { timeout }, () =>
-  lanes.on(async (lane) => {
+  lanes().on(async (lane) => {
     const { promise: ended, resolve: onEnded } = Promise.withResolvers<void>();
     // Whoever has the lease waits at its first write of the Service until the others have ended.
     const isService = (call: { method: string; path: string }) =>
@@ -121,7 +70,7 @@ it('of 20 runs at once one wins, and the others say who holds the lease', { time
 );
 
 it('a deposed holder’s write is refused by the API server itself, and it says who took over', () =>
-  lanes.on(async (lane) => {
+  lanes().on(async (lane) => {
     lane.proxy.program([]);
     const { serving } = await look(lane);
     // The write that moves the traffic is on its way for as long as it takes to depose its writer.
@@ -167,7 +116,3 @@ it('a deposed holder’s write is refused by the API server itself, and it says 
     expect(next.exitCode, next.log).toBe(0);
     expect(problemsOf(await look(lane), [version])).toEqual([]);
   }));
-
-it('the faults were the API’s: nothing failed in the stand-in', () => {
-  expect(standIn.problems).toEqual([]);
-});

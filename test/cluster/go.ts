@@ -2,7 +2,7 @@
 // checksums of everything in them are in a go.mod and go.sum of the repository.
 
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { end, output } from '../support/command.ts';
 import { cached, type Say } from './cache.ts';
@@ -47,7 +47,8 @@ export async function buildPrograms(options: ProgramsOptions): Promise<string> {
 /** Changes with all that a build is made of. */
 export async function keyOf(folder: string, buildFlags: string[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([buildFlags, process.platform, process.arch]));
-  for (const name of ['go.mod', 'go.sum', 'programs.go', 'main.go', 'worker.go'])
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.go')).toSorted();
+  for (const name of ['go.mod', 'go.sum', ...files])
     hash.update(await readFile(join(folder, name)).catch(() => ''));
   return hash.digest('hex').slice(0, 16);
 }

@@ -1,4 +1,4 @@
-// A namespace with one application on stand-in pods, released by the built actions through a proxy that misbehaves as told. Cases
+// A namespace with one application, released by the built actions through a proxy that misbehaves as told. Cases
 // follow each other on it (adversity.ts), each from the good state that the one before has to leave. What there is, is told by the
 // API server, without a line of the product's.
 
@@ -13,17 +13,13 @@ import {
 import { get } from './api.ts';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
 import { type EndpointWatch, watchEndpoints } from './endpoint-watch.ts';
+import type { Ground } from './ground.ts';
 import { openStage, type Stage } from './stage.ts';
-import type { StandIn } from './stand-in.ts';
 
 /** Of every lane, with the Service of the same name. */
 export const app = 'shop';
-const repository = 'acme/lane';
-
-export const imageOf = (version: string): string => `${repository}:${version}`;
-export const versionOf = (image: string | undefined): string => (image ?? '').replace(/^.*:/, '');
-
 export interface Lane {
+  readonly ground: Ground;
   readonly stage: Stage;
   readonly proxy: ApiProxy;
   readonly endpoints: EndpointWatch;
@@ -57,28 +53,20 @@ const groups: Record<string, string> = {
   leases: '/apis/coordination.k8s.io/v1',
 };
 
-/** A pod's template on the stand-in: its pods are ready by themselves. */
-export function templateOn(standIn: StandIn, labels: Record<string, string>, version: string): object {
-  return {
-    metadata: { labels },
-    spec: {
-      nodeName: standIn.nodeName,
-      containers: [{ name: 'server', image: imageOf(version), ports: [{ containerPort: standIn.port }] }],
-    },
-  };
-}
-
-export function serviceTo(standIn: StandIn, selector: Record<string, string>): object {
+export function serviceTo(ground: Ground, selector: Record<string, string>): object {
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: app },
-    spec: { selector, ports: [{ port: 80, targetPort: standIn.port }] },
+    spec: { selector, ports: [{ port: 80, targetPort: ground.port }] },
   };
 }
 
-/** Opens it with these objects once the first Deployment of them is rolled out; `role` is one of the examples. */
-export async function openLane(role: string, objects: readonly object[], ready: string): Promise<Lane> {
+/** Opens it with these objects once the Deployment `ready` of them is rolled out; `role` is that of an example. */
+export async function openLane(
+  ground: Ground,
+  { role, objects, ready }: { role: string; objects: readonly object[]; ready: string },
+): Promise<Lane> {
   const stage = await openStage(role);
   const proxy = await startApiProxy(stage.releaser.access);
   const job = await createJob({ env: { KUBECONFIG: proxy.kubeconfig } });
@@ -96,6 +84,7 @@ export async function openLane(role: string, objects: readonly object[], ready: 
   };
 
   return {
+    ground,
     stage,
     proxy,
     endpoints,

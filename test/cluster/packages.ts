@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { type Say } from './cache.ts';
+import { cacheFolder, type Say } from './cache.ts';
 import { output } from '../support/command.ts';
+import { withLock } from './lock.ts';
 
 /** A file that each of Debian's packages brings: a program, or a path. */
 const needed: Record<string, string> = {
@@ -50,6 +51,14 @@ export async function requirePackages(say: Say, wanted: Record<string, string> =
       `missing: ${missing.join(', ')} (Debian's names), and there is no apt-get to install them`,
     );
   if (process.getuid?.() !== 0) throw new Error(`missing: ${missing.join(', ')}; as root: ${command}`);
+  // Two apt-get at once would refuse each other.
+  const wait = () => say('Another process installs packages: waiting for it');
+  await withLock(join(cacheFolder, 'packages.lock'), wait, () => install(missing, say));
+  const left = missingPackages(wanted);
+  if (left.length > 0) throw new Error(`${command} ended well, but there is no ${left.join(', ')}`);
+}
+
+async function install(missing: readonly string[], say: Say): Promise<void> {
   say(`Installing ${missing.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const onLine = (line: string) => {
@@ -57,6 +66,4 @@ export async function requirePackages(say: Say, wanted: Record<string, string> =
   };
   await output('apt-get', ['update', '-q'], { env });
   await output('apt-get', ['install', '-qy', '--no-install-recommends', ...missing], { env, onLine });
-  const left = missingPackages(wanted);
-  if (left.length > 0) throw new Error(`${command} ended well, but there is no ${left.join(', ')}`);
 }

@@ -16,6 +16,7 @@ import {
   provideSecrets,
 } from './namespace.ts';
 import { twoColours } from './blue-green-lane.ts';
+import { onStandIn } from './ground.ts';
 import { exampleRules, openStage, type Stage } from './stage.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 
@@ -28,7 +29,7 @@ beforeAll(async () => {
   stage = await openStage();
   folder = await mkdtemp(join(tmpdir(), 'refusals-'));
   job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
-  await stage.apply(...twoColours(standIn));
+  await stage.apply(...twoColours(onStandIn(standIn)));
   await stage.rolledOut('shop-blue');
 });
 afterAll(async () => {

@@ -150,10 +150,10 @@ describe('a Deployment', () => {
     ]);
   });
 
-  it('is refused while a rollout is under way, and while somebody holds the lease', async () => {
+  it.each(['service', 'deployment'])('is refused while a release to the %s holds its lease', async (kind) => {
     const client = await stage.connect();
     const lease = await acquireLease({
-      store: createKubernetesStore(client, stateName('service', 'shop')),
+      store: createKubernetesStore(client, stateName(kind, 'shop')),
       run: { id: 'another', url: '', actor: '' },
       process: thisProcess(),
       isAlive: () => true,
@@ -168,6 +168,9 @@ describe('a Deployment', () => {
       await lease.release();
     }
     expect(await uids('shop')).toEqual(before);
+  });
+
+  it('is refused while a rollout is under way', async () => {
     await stage.kubectl('set', 'image', 'deployment/shop', `server=acme/restart:none-${stage.name}`);
     await expect(restarted({ service: 'shop' })).rejects.toMatchObject({ reasonCode: 'state_conflict' });
     await stage.kubectl('rollout', 'undo', 'deployment/shop');

@@ -2,8 +2,8 @@
 
 import type { Deed } from './adversity.ts';
 import { ask, until } from './api.ts';
-import { app, imageOf, type Lane, openLane, serviceTo, templateOn, unsettled, versionOf } from './lane.ts';
-import type { StandIn } from './stand-in.ts';
+import { type Ground, imageOf, versionOf } from './ground.ts';
+import { app, type Lane, openLane, serviceTo, unsettled } from './lane.ts';
 
 interface Workload {
   metadata: { uid: string; generation: number; annotations?: Record<string, string> };
@@ -46,41 +46,52 @@ function isRolledOut({ metadata, spec, status }: Workload): boolean {
   );
 }
 
-export function openRollingLane(standIn: StandIn): Promise<Lane> {
-  const template = templateOn(standIn, labels, 'v0');
-  return openLane(
-    'kubernetes-rolling',
-    [
+export function openRollingLane(ground: Ground): Promise<Lane> {
+  const template = ground.template(labels, 'v0');
+  return openLane(ground, {
+    role: 'kubernetes-rolling',
+    objects: [
       {
         apiVersion: 'apps/v1',
         kind: 'Deployment',
         metadata: { name: app, labels },
         spec: { replicas, selector: { matchLabels: labels }, template },
       },
-      serviceTo(standIn, labels),
+      serviceTo(ground, labels),
     ],
-    app,
-  );
+    ready: app,
+  });
 }
 
 const present = (lane: Lane): Promise<Workload> => lane.read<Workload>(deployment);
 const servingOf = ({ spec }: Workload): string => versionOf(spec.template.spec.containers[0]?.image);
 
+const pathOf = (namespace: string): string => `/apis/apps/v1/namespaces/${namespace}/deployments`;
+
+function settled({ stage }: Lane, timeoutMs?: number): Promise<Workload> {
+  const path = `${pathOf(stage.name)}?fieldSelector=metadata.name%3D${app}`;
+  return until<Workload>(stage.access, path, isRolledOut, timeoutMs);
+}
+
 /** Takes the preStop hook away that an update gave: its pods have to be handed over the next time. */
 async function withoutHook(lane: Lane): Promise<void> {
   const { access, name } = lane.stage;
-  const path = `/apis/apps/v1/namespaces/${name}/deployments`;
   const { spec } = (await present(lane)).spec.template;
-  const containers = spec.containers.map(({ lifecycle: _, ...rest }) => rest);
+  const containers = spec.containers.map((container) => {
+    const { lifecycle: _, ...rest } = container;
+    return rest;
+  });
   const patch = { spec: { template: { spec: { containers, terminationGracePeriodSeconds: null } } } };
-  const { status, body } = await ask(access, 'PATCH', `${path}/${app}`, patch, {
+  const { status, body } = await ask(access, 'PATCH', `${pathOf(name)}/${app}`, patch, {
     type: 'application/merge-patch+json',
   });
   if (status >= 300) throw new Error(`the hook cannot be taken away: ${JSON.stringify(body)}`);
-  await until<Workload>(access, `${path}?fieldSelector=metadata.name%3D${app}`, isRolledOut);
+  await settled(lane);
 }
 
 async function problems(lane: Lane, wanted: readonly string[]): Promise<string[]> {
+  // The step waits for the pods; what the controller counts comes a moment later.
+  await settled(lane, 30_000).catch(() => undefined);
   const [now, sets, pods, state] = await Promise.all([
     present(lane),
     lane.read<{ items: { metadata: { name: string }; spec: { replicas: number } }[] }>('replicasets'),
@@ -106,10 +117,12 @@ async function problems(lane: Lane, wanted: readonly string[]): Promise<string[]
   return [...found, ...unsettled(state, serving)];
 }
 
-const inputs = (version?: string): Record<string, string> => ({
+export const updateTo = (version: string): Record<string, string> => ({
   workload,
-  ...(version === undefined ? {} : { image: imageOf(version), 'drain-seconds': '1' }),
+  image: imageOf(version),
+  'drain-seconds': '1',
 });
+const back = { workload, platform: 'kubernetes' };
 
 /** Of pods without a preStop hook, which are handed over. */
 export const anUpdate: Deed = {
@@ -119,7 +132,7 @@ export const anUpdate: Deed = {
     await withoutHook(lane);
     return { old: servingOf(await present(lane)), version: lane.fresh() };
   },
-  inputs: (_lane, version) => inputs(version),
+  inputs: (_lane, version) => updateTo(version),
   problems,
 };
 
@@ -129,14 +142,28 @@ export const aWayBack: Deed = {
   async begin(lane) {
     const version = servingOf(await present(lane));
     const bad = lane.fresh();
-    const step = await lane.step('rolling-update', inputs(bad));
+    const step = await lane.step('rolling-update', updateTo(bad));
     if (step.exitCode !== 0) throw new Error(`the update before it failed: ${step.log}`);
     return { old: bad, version };
   },
-  inputs: () => ({ ...inputs(), platform: 'kubernetes' }),
+  inputs: () => back,
   problems,
   isOver: async (lane, version) => {
     const [now, { history }] = await Promise.all([present(lane), lane.state()]);
     return servingOf(now) === version && history.at(-1)?.version === version;
   },
+};
+
+/** To a version that is named: where it ran before, nothing has to be released first. */
+export const aNamedWayBack: Deed = {
+  name: 'rollback of a rolling update to a version',
+  action: 'rollback',
+  async begin(lane) {
+    const [now, { history }] = await Promise.all([present(lane), lane.state()]);
+    const old = servingOf(now);
+    const before = history.findLast(({ version, result }) => version !== old && result === 'serving');
+    return before === undefined ? aWayBack.begin(lane) : { old, version: before.version };
+  },
+  inputs: (_lane, version) => ({ ...back, version }),
+  problems,
 };

@@ -1,13 +1,54 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+/**
+ * Files whose tests wait for the cluster most of their time, each in a namespace of its own, and hold nothing against the clock that a
+ * neighbour could spoil. Whatever is not named here has the machine to itself: load counts what it loses, limits are in seconds, and kills
+ * go on in lanes of their own.
+ */
+const beside = [
+  'actions',
+  'api-proxy',
+  'cache',
+  'cluster',
+  'conformance',
+  'diagnose',
+  'helpdesk',
+  'manifests',
+  'only-api',
+  'pipeline',
+  'refusals',
+  'replica-weight',
+  'rolling',
+  'rolling-actions',
+  'server',
+  'service-selector',
+].map((name) => `test/cluster/${name}.test.ts`);
+
+const shared = {
+  root: join(import.meta.dirname, '../..'),
+  testTimeout: 120_000,
+  hookTimeout: 300_000,
+};
+
 export default defineConfig({
   test: {
-    root: join(import.meta.dirname, '../..'),
-    include: ['test/cluster/**/*.test.ts'],
-    // They share two cores with the cluster, and some count what load loses.
-    fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
+    ...shared,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'alone',
+          include: ['test/cluster/**/*.test.ts'],
+          exclude: beside,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // They share two cores with the cluster.
+        test: { ...shared, name: 'beside', include: beside, maxWorkers: 2, sequence: { groupOrder: 2 } },
+      },
+    ],
   },
 });

@@ -100,6 +100,7 @@ it('ships exactly the files of a version tag', async () => {
   ]);
   const common = [
     '.github/workflows/deploy.yml',
+    '.github/workflows/images.yml',
     '.github/workflows/pr-checks.yml',
     '.github/workflows/rollback.yml',
     'LICENSE',

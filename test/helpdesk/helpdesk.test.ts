@@ -1,6 +1,6 @@
 // The sample platform does what the actions rely on: it is served for real, on a real PostgreSQL.
 
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,16 +14,9 @@ import { setupPython } from '../../scripts/setup-python.ts';
 import { freePort } from '../support/ports.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { Postgres } from '../support/postgres.ts';
+import { type Instance, startInstance } from './instance.ts';
 import { makeRelease, manageCommand, releaseEnvironment, serveCommand } from './release.ts';
 import type { Release, ReleaseKind } from './release.ts';
-
-type Instance = {
-  origin: string;
-  /** What it wrote on standard output so far, a JSON object a line. */
-  logs(): Record<string, unknown>[];
-  /** Sends SIGTERM, or another signal; the exit code. */
-  stop(signal?: 'SIGTERM' | 'SIGQUIT'): Promise<number | null>;
-};
 
 const secretKey = randomBytes(40).toString('base64url');
 let scratch: string;
@@ -74,37 +67,9 @@ async function manage(
 
 async function serve(of: Release, overrides: Record<string, string> = {}): Promise<Instance> {
   const port = await freePort();
-  const [program, ...args] = serveCommand(python);
-  const child = spawn(program!, args, {
-    cwd: of.directory,
-    env: environment({ PORT: String(port), ...overrides }),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const origin = `http://127.0.0.1:${port}`;
-  const instance: Instance = {
-    origin,
-    logs: () =>
-      output
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as Record<string, unknown>),
-    stop: (signal = 'SIGTERM') => (child.kill(signal), exited),
-  };
+  const env = environment({ PORT: String(port), ...overrides });
+  const instance = await startInstance(serveCommand(python), { cwd: of.directory, env, port });
   running.push(instance);
-  const deadline = performance.now() + 20_000;
-  const answers = (): Promise<boolean> =>
-    fetch(`${origin}/version`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  while (!(await answers())) {
-    if (child.exitCode !== null || performance.now() > deadline)
-      throw new Error(`it does not answer:\n${output}`);
-    await delay(50);
-  }
   return instance;
 }
 

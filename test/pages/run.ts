@@ -2,11 +2,12 @@
 //   -- --out FOLDER                    pictures go there; without, to a new temporary folder
 //   -- --page NAME                     pages whose names begin so alone; those before it are written all the same
 //   -- --dist FOLDER                   another build
+//   -- --json FILE                     how many passed, for machines
 //
 // About a minute. First bad pages, one for each rule, show that the checker can fail. Needs a Chromium, and installs Debian's
 // when it is run by root.
 
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     out: { type: 'string' },
     page: { type: 'string', default: '' },
     dist: { type: 'string' },
+    json: { type: 'string' },
   },
 });
 
@@ -137,4 +139,5 @@ try {
   tell('the test', causes.length > 0 ? causes : [String(thrown)]);
 }
 say(`${counts.passed} passed, ${counts.failed} failed`);
+if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(counts)}\n`);
 process.exitCode = counts.failed > 0 ? 1 : 0;

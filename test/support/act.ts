@@ -37,6 +37,8 @@ export interface ActOptions {
   /** Home and cache of the runner: an empty folder, or that of an earlier run. */
   home: string;
   runId: string;
+  /** Folders of programs that the runner has beside this machine's. */
+  programs?: string[];
   /** Cancels the run once, as a person would, when the line of a step's log contains this. */
   cancelAt?: string;
   /** Gets every line of act's log as it comes. */
@@ -92,7 +94,7 @@ export async function runWorkflow(options: ActOptions): Promise<ActRun> {
     cwd: options.repository,
     // Nothing of the developer's or the CI's own variables: a workflow has to do without them.
     env: {
-      PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
+      PATH: [...(options.programs ?? []), dirname(process.execPath), process.env['PATH']].join(delimiter),
       HOME: options.home,
       XDG_CACHE_HOME: join(options.home, '.cache'),
     },

@@ -39,7 +39,53 @@ const versions: Record<string, Record<string, Record<string, string>>> = {
 };
 
 /** By the id of GitHub, as OSV writes it. */
-const ratings: Record<string, string> = { 'GHSA-8r7q-cvjq-x353': 'MODERATE' };
+const ratings: Record<string, string> = {
+  'GHSA-8r7q-cvjq-x353': 'MODERATE',
+  'GHSA-gq9m-qvpx-68hc': 'HIGH',
+  'GHSA-fqh9-2qgg-h84h': 'CRITICAL',
+};
+
+/** What OSV says of a package of PyPI, in the versions that are listed. */
+const pypi: Record<
+  string,
+  { id: string; aliases: string[]; summary: string; fixed: string; versions: string[] }
+> = {
+  jinja2: {
+    id: 'PYSEC-2014-8',
+    aliases: ['CVE-2014-1402', 'GHSA-8r7q-cvjq-x353'],
+    summary: 'The cache of bytecode is in a folder that others can write to.',
+    fixed: '2.7.2',
+    versions: ['2.4.1'],
+  },
+  werkzeug: {
+    id: 'GHSA-gq9m-qvpx-68hc',
+    aliases: ['CVE-2019-14806'],
+    summary: 'The PIN of the debugger is the same in every container.',
+    fixed: '0.15.3',
+    versions: ['0.11'],
+  },
+  pillow: {
+    id: 'GHSA-fqh9-2qgg-h84h',
+    aliases: ['CVE-2021-25289'],
+    summary: 'An image can write beyond the end of a buffer.',
+    fixed: '8.1.1',
+    versions: ['8.0.1'],
+  },
+};
+
+/** The answer to `POST /v1/query`; an empty object when nothing is known. */
+function queryOsv(body: string): object {
+  const { package: asked, version } = JSON.parse(body) as {
+    package: { name: string; ecosystem: string };
+    version: string;
+  };
+  const found = asked.ecosystem === 'PyPI' ? pypi[asked.name] : undefined;
+  if (found === undefined || !found.versions.includes(version)) return {};
+  const { id, aliases, summary, fixed } = found;
+  const ranges = [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed }] }];
+  const affected = [{ package: asked, ranges, versions: found.versions }];
+  return { vulns: [{ schema_version: '1.4.0', id, aliases, summary, affected }] };
+}
 
 function metadataOf(name: string, of: Record<string, Record<string, string>>): object {
   const all = Object.entries(of).map(([version, dependencies]): [string, unknown] => [
@@ -55,6 +101,7 @@ function answerTo(path: string, body: string): object | undefined {
     const asked = Object.keys(JSON.parse(body) as object);
     return Object.fromEntries(asked.flatMap((name) => (advisories[name] ? [[name, advisories[name]]] : [])));
   }
+  if (path === '/v1/query') return queryOsv(body);
   const rating = ratings[/^\/v1\/vulns\/(.+)$/.exec(path)?.[1] ?? ''];
   if (rating !== undefined) return { database_specific: { severity: rating } };
   const name = path.slice(1);

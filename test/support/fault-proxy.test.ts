@@ -171,6 +171,15 @@ test('passes a changed protocol both ways, and its refusal, and cuts it', async 
   expect(proxy.calls.map(({ outcome }) => outcome)).toEqual([101, 403, 503, 'cut', 'cut']);
 });
 
+test('cuts within an answer, after its head said how long it is', async () => {
+  await start({ fault: { kind: 'cut-within' } });
+  const answer = await fetch(`${proxy.url}/a`, { method: 'PUT', body: 'x' });
+  expect([answer.status, answer.headers.get('content-length')]).toEqual([201, '7']);
+  await expect(answer.text()).rejects.toThrow();
+  expect(received).toEqual(['PUT /base/a x']);
+  expect(proxy.calls[0]?.outcome).toBe('cut');
+});
+
 test('a target that is down is a cut', async () => {
   await start();
   await new Promise((resolve) => upstream.close(resolve));

@@ -25,6 +25,8 @@ export type Fault =
   | { kind: 'cut' }
   /** Forwards, waits for the whole answer, then cuts: the write took effect and the client cannot know. */
   | { kind: 'forward-then-cut' }
+  /** Forwards, sends the head of the answer and half of its body, then cuts. */
+  | { kind: 'cut-within' }
   /** As `forward-then-cut`, but the client hears nothing for so many milliseconds first: it gives up by its own time-out. */
   | { kind: 'forward-then-hang'; ms: number }
   | { kind: 'delay'; ms: number; next?: Fault }
@@ -109,6 +111,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       await carryOut(fault, call, {
         pass: async () => relay(await forward(call, body), call, response),
         passUnseen: async () => void (await buffer(await forward(call, body))),
+        passHalf: async () => passHalf(await forward(call, body), response),
         answer: (status, headers, text) => response.writeHead(status, headers).end(text),
         cut: () => response.destroy(),
       });
@@ -176,6 +179,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       await carryOut(fault, call, {
         pass,
         passUnseen: async () => void (await askTarget()).socket.destroy(),
+        passHalf: async () => void (await askTarget()).socket.destroy(),
         answer: (status, headers, text) => {
           const lines = Object.entries({ ...headers, connection: 'close' });
           const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
@@ -221,6 +225,8 @@ interface Exchange {
   pass(): Promise<void>;
   /** Waits for the target's answer, and keeps it from the client. */
   passUnseen(): Promise<void>;
+  /** Sends the client half of the target's answer. */
+  passHalf(): Promise<void>;
   answer(status: number, headers: Readonly<Record<string, string>>, text: string): void;
   cut(): void;
 }
@@ -242,6 +248,9 @@ async function carryOut(fault: Fault, call: Call, exchange: Exchange): Promise<v
       break;
     case 'forward-then-cut':
       await exchange.passUnseen();
+      break;
+    case 'cut-within':
+      await exchange.passHalf();
       break;
     case 'forward-then-hang':
       await exchange.passUnseen();
@@ -314,6 +323,15 @@ function relay(upstream: IncomingMessage, call: Call, response: ServerResponse):
   upstream.pipe(response);
   upstream.on('error', () => cut(call, response));
   response.on('close', () => upstream.destroy());
+}
+
+/** With the length of the whole in its head, so that the client knows that it has half. */
+async function passHalf(upstream: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await buffer(upstream);
+  const { connection: _connection, 'transfer-encoding': _encoding, ...headers } = upstream.headers;
+  response.writeHead(upstream.statusCode ?? 0, { ...headers, 'content-length': body.length });
+  const half = body.subarray(0, Math.floor(body.length / 2));
+  await new Promise<void>((resolve) => response.write(half, () => resolve()));
 }
 
 function cut(call: Call, connection: { destroy(): unknown }): void {

@@ -2,7 +2,6 @@
 // whose steps are the actions of a built dist. Beside what the product says of itself it looks on its own: which processes
 // there are, and who answers.
 
-import { createServer } from 'node:net';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
@@ -20,6 +19,7 @@ import {
   readHistory,
   type Slots,
 } from '@deploy-actions/release-engine';
+import { freePortFrom } from './ports.ts';
 import { endProcessesWith, type Found, processesWith } from './processes.ts';
 import { createJob, type Job, type StepOptions, type StepResult } from './runner.ts';
 
@@ -78,18 +78,6 @@ export function endHostsOnSignals(): AbortSignal {
 
 const application = new URL('static-server.ts', import.meta.url);
 
-/** The first port from `first` on that nothing listens on. */
-export async function freePort(first: number): Promise<number> {
-  for (let port = first; port < first + 1_000; port += 1) {
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer().once('error', () => resolve(false));
-      server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
-    });
-    if (free) return port;
-  }
-  throw new Error(`no free port from ${first} to ${first + 1_000}`);
-}
-
 export async function createHost(options: HostOptions): Promise<Host> {
   const folder = await mkdtemp(join(tmpdir(), 'host-'));
   const stateDirectory = join(folder, 'state');
@@ -98,7 +86,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   // As JavaScript, so that an instance starts in the time that a bare one takes.
   const source = stripTypeScriptTypes(await readFile(application, 'utf8'));
   await writeFile(join(directory, 'app.mjs'), source);
-  const port = await freePort(options.firstPort);
+  const port = await freePortFrom(options.firstPort);
   const job = await createJob(options.dist === undefined ? {} : { dist: options.dist });
   const store = createFileStore(join(stateDirectory, 'state'));
   const proxy = adminClient(join(stateDirectory, 'proxy'));

@@ -13,7 +13,7 @@ export interface ObserverOptions {
 }
 
 export interface Observer {
-  /** Resolves once this version has answered. */
+  /** Resolves once this version has answered; throws when it does not within 30 s. */
   answered(version: string): Promise<void>;
   /**
    * Resolves once nobody else than this version has answered the connections of `quiet` milliseconds, with the time
@@ -23,6 +23,8 @@ export interface Observer {
   allTo(version: string, options: { quiet: number; limit: number }): Promise<number>;
   stop(): Promise<void>;
 }
+
+const patience = 30_000;
 
 interface Answer {
   opened: number;
@@ -59,12 +61,17 @@ export function observeNewConnections({ port, loops, rest = 0 }: ObserverOptions
   );
   return {
     async answered(version) {
-      while (!answers.some((answer) => answer.version === version)) await delay(5);
+      const deadline = performance.now() + patience;
+      while (!answers.some((answer) => answer.version === version)) {
+        if (performance.now() > deadline) throw new Error(`${version} answers no new connection`);
+        await delay(5);
+      }
     },
     async allTo(version, { quiet, limit }) {
       const deadline = performance.now() + limit;
       for (;;) {
         await delay(20);
+        if (!going) throw new Error('nobody observes any more');
         let last = 0;
         for (const answer of answers) if (answer.version !== version) last = Math.max(last, answer.opened);
         let first = Number.POSITIVE_INFINITY;

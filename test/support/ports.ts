@@ -5,6 +5,17 @@ export async function freePort(): Promise<number> {
   return (await freePorts(1)).from;
 }
 
+/** The first port of 127.0.0.1 from `first` on that is free now. */
+export async function freePortFrom(first: number): Promise<number> {
+  for (let port = first; port < first + 1_000; port += 1) {
+    const held = await hold(port).catch(() => undefined);
+    if (held === undefined) continue;
+    await held.close();
+    return port;
+  }
+  throw new Error(`no free port from ${first} to ${first + 1_000}`);
+}
+
 /** `127.0.0.1:PORT`, with a port that is free now. */
 export async function freeAddress(): Promise<string> {
   return `127.0.0.1:${await freePort()}`;

@@ -9,7 +9,7 @@ export const recordedReports = join(import.meta.dirname, '../../packages/scanner
 
 /**
  * `registry.example/NAME:…` has the report NAME.json of the recorded ones, else of those made for the test, else image.json; folders have
- * fs.json; `cut`, `nothing` and `missing` are targets that fail.
+ * fs.json; `cut`, `nothing` and `missing` are targets that fail, and `down.example/…` is a mirror of the database that does not answer.
  */
 const script = `#!/bin/sh
 echo "$*" >> "$CALLS"
@@ -24,7 +24,8 @@ version) echo '{"Version":"0.69.1"}'; exit 0 ;;
 convert) echo '{}' > "$output"; exit 0 ;;
 esac
 if [ -n "$download" ]; then
-  if [ -e "$NO_DATABASE" ]; then
+  case " $* " in *' down.example/'*) down=1 ;; *) down= ;; esac
+  if [ -e "$NO_DATABASE" ] || [ -n "$down" ]; then
     echo '2026-01-01T00:00:00Z	FATAL	Fatal error	run error: init error: DB error: failed to download vulnerability DB: connection refused' >&2
     exit 1
   fi

@@ -22,7 +22,10 @@ export const pinned = {
 };
 
 export interface RunOptions extends Partial<
-  Pick<ActOptions, 'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'onLine' | 'actor' | 'variables'>
+  Pick<
+    ActOptions,
+    'event' | 'payload' | 'inputs' | 'secrets' | 'cancelAt' | 'onLine' | 'actor' | 'variables' | 'programs'
+  >
 > {
   /**
    * What the token may do; default what the jobs of the workflow ask for, and those of the suite's reusable workflows that

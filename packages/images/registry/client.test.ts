@@ -156,16 +156,19 @@ describe('writing', () => {
   });
 
   it('takes a tag away, or says that the registry does not let it', async () => {
-    for (const [deletesTags, outcome] of [
-      [true, 'removed'],
-      [false, 'unsupported'],
+    for (const [deletes, outcome] of [
+      ['tags', 'removed'],
+      ['manifests', 'removed'],
+      ['nothing', 'unsupported'],
     ] as const) {
-      const registry = await double({ deletesTags });
+      const registry = await double({ deletes });
       const digest = registry.addImage(path, 'v1', both, 'one');
       const image = { registry: registry.registry, path };
       expect(await client().removeTag(image, 'v1')).toBe(outcome);
       expect(await client().removeTag(image, 'v2')).toBe('absent');
       expect(await client().resolve(image, digest)).toBeDefined();
+      expect((await client().resolve(image, 'v1'))?.digest).toBe(outcome === 'removed' ? undefined : digest);
+      expect(registry.violations).toEqual([]);
     }
   });
 });
@@ -235,6 +238,82 @@ describe('logging in', () => {
       reasonCode: 'permission_denied',
       remedy: expect.stringContaining('Log in') as string,
     });
+  });
+});
+
+describe('where credentials go', () => {
+  const password = randomBytes(12).toString('hex');
+  const login: RegistryCredential = { kind: 'password', username: 'robot', password };
+
+  it('is not where blobs are kept', async () => {
+    const registry = await double({ auth: { scheme: 'basic', username: 'robot', password } });
+    registry.addImage(path, 'v1', both, 'one');
+    const config = [...registry.repository(path).blobs.keys()][0] ?? '';
+    const storage = await double();
+    storage
+      .repository(path)
+      .blobs.set(config, registry.repository(path).blobs.get(config) ?? Buffer.alloc(0));
+    const { proxy, image } = await throughProxy(registry.registry);
+    proxy.program([
+      {
+        path: new RegExp(`/blobs/${config}$`),
+        fault: {
+          kind: 'answer',
+          status: 307,
+          headers: { location: `http://${storage.registry}/v2/${path}/blobs/${config}` },
+        },
+      },
+    ]);
+    const { facts } = await inspectImage(client(login), image, 'v1');
+    expect(facts.platforms).toHaveLength(2);
+    expect(storage.authorizations).toEqual([
+      { path: `/v2/${path}/blobs/${config}`, authorization: undefined },
+    ]);
+  });
+
+  /** A registry elsewhere, whose answers are these; what it was sent is kept. */
+  function elsewhere(answer: (url: URL) => Response) {
+    const sent: { url: string; authorization: string | null }[] = [];
+    const registries = openRegistries({
+      credentials: () => Promise.resolve(login),
+      log: silentLog,
+      signal: new AbortController().signal,
+      mask: () => {},
+      fetch: (url, init) => {
+        const request = new Request(url, init);
+        sent.push({ url: request.url, authorization: request.headers.get('authorization') });
+        return Promise.resolve(answer(new URL(request.url)));
+      },
+    });
+    return { sent, read: () => registries.manifest({ registry: 'registry.example', path }, 'v1') };
+  }
+
+  it.each([
+    ['a token server without TLS', 401, { 'www-authenticate': 'Bearer realm="http://tokens.example/"' }],
+    ['a redirect without TLS', 307, { location: 'http://registry.example/v2/' }],
+  ])('is never over plain HTTP: %s', async (_what, status, headers) => {
+    const { sent, read } = elsewhere(() => new Response(null, { status, headers }));
+    await expect(read()).rejects.toMatchObject({ reasonCode: 'invalid_input' });
+    expect(sent).toEqual([{ url: `https://registry.example/v2/${path}/manifests/v1`, authorization: null }]);
+  });
+
+  it('is the token server that the registry names, and then the registry', async () => {
+    const { sent, read } = elsewhere((url) =>
+      url.host === 'tokens.example'
+        ? Response.json({ token: 'a-token' })
+        : new Response(null, {
+            status: 401,
+            headers: { 'www-authenticate': 'Bearer realm="https://tokens.example/t",service="s"' },
+          }),
+    );
+    await expect(read()).rejects.toMatchObject({ reasonCode: 'permission_denied' });
+    expect(
+      sent.map(({ url, authorization }) => [new URL(url).host, authorization?.split(' ')[0] ?? null]),
+    ).toEqual([
+      ['registry.example', null],
+      ['tokens.example', 'Basic'],
+      ['registry.example', 'Bearer'],
+    ]);
   });
 });
 

@@ -1,10 +1,11 @@
-import { DeployError, type ImageReference, isRecord, textAt } from '@deploy-actions/core';
+import { canonicalJson, DeployError, type ImageReference, isRecord, textAt } from '@deploy-actions/core';
 import {
   type Descriptor,
   type ImagePlatform,
   isDigest,
   type Manifest,
   manifestTypes,
+  mediaTypes,
   parseManifest,
   platformOf,
   sha256Of,
@@ -200,25 +201,40 @@ export function openRegistries(options: RegistryOptions): Registries {
     return descriptor;
   }
 
-  async function removeTag(image: Repository, tag: string): Promise<'removed' | 'absent' | 'unsupported'> {
-    if ((await resolve(image, tag)) === undefined) return 'absent';
-    let status: number;
+  /** The status of a DELETE; 403 where the login has no right to it. */
+  async function remove(image: Repository, reference: string): Promise<number> {
     try {
       const answer = await ask({
         method: 'DELETE',
         registry: image.registry,
-        target: manifestPath(image, tag),
+        target: manifestPath(image, reference),
         // Token servers know the right as `delete`, and some as a part of `push`.
         scope: `${scopeOf(image, 'pull,push')} ${scopeOf(image, 'delete')}`,
-        what: `removing ${shown(image, tag)}`,
+        what: `removing ${shown(image, reference)}`,
       });
-      ({ status } = answer);
+      return answer.status;
     } catch (thrown) {
-      if (thrown instanceof DeployError && thrown.reasonCode === 'permission_denied') return 'unsupported';
+      if (thrown instanceof DeployError && thrown.reasonCode === 'permission_denied') return 403;
       throw thrown;
     }
-    if (status >= 400 && status !== 404) return 'unsupported';
-    return (await resolve(image, tag)) === undefined ? 'removed' : 'unsupported';
+  }
+
+  async function removeTag(image: Repository, tag: string): Promise<'removed' | 'absent' | 'unsupported'> {
+    const isGone = async () => (await resolve(image, tag)) === undefined;
+    if (await isGone()) return 'absent';
+    const status = await remove(image, tag);
+    if (status < 400 || status === 404) return (await isGone()) ? 'removed' : 'unsupported';
+    // Many delete manifests alone, and with one all tags that point at it. So the tag is moved to a manifest of its own first;
+    // but not before that one is known to go, or the tag would stay at it.
+    const body = tombstoneOf(tag);
+    const tombstone = sha256Of(body);
+    await putBlob(image, emptyBlob);
+    await putManifest(image, tombstone, { mediaType: mediaTypes.image, body });
+    if ((await remove(image, tombstone)) >= 400) return 'unsupported';
+    if (await isGone()) return 'removed';
+    await putManifest(image, tag, { mediaType: mediaTypes.image, body });
+    await remove(image, tombstone);
+    return (await isGone()) ? 'removed' : 'unsupported';
   }
 
   async function tags(image: Repository): Promise<string[]> {
@@ -245,6 +261,22 @@ export function openRegistries(options: RegistryOptions): Registries {
   }
 
   return { resolve, manifest, configuration, hasBlob, putManifest, putBlob, tags, removeTag };
+}
+
+export const emptyBlob = Buffer.from('{}');
+
+/** The manifest that a tag is moved to for its removal; the same each time, so that it is known again. */
+export function tombstoneOf(tag: string): Buffer {
+  const empty = { digest: sha256Of(emptyBlob), size: emptyBlob.length };
+  return Buffer.from(
+    canonicalJson({
+      schemaVersion: 2,
+      mediaType: mediaTypes.image,
+      config: { mediaType: 'application/vnd.deploy-actions.removed.v1+json', ...empty },
+      layers: [{ mediaType: 'application/vnd.oci.empty.v1+json', ...empty }],
+      annotations: { 'dev.deploy-actions.removes': tag },
+    }),
+  );
 }
 
 export function missing(what: string): DeployError {

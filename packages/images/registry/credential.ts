@@ -21,7 +21,8 @@ export function firstOf(sources: readonly RegistryCredentials[]): RegistryCreden
     }
     return undefined;
   };
-  return (registry) => {
+  return (asked) => {
+    const registry = registryName(asked);
     const found = known.get(registry) ?? find(registry);
     known.set(registry, found);
     return found;

@@ -10,6 +10,7 @@ export {
   type Manifest,
   mediaTypes,
   platformName,
+  sha256Of,
 } from './manifest.ts';
 export * from './login.ts';
 export * from './merge.ts';

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const secret = randomBytes(12).toString('hex');
-const none = Object.fromEntries([]) as LoginInputs;
+const none: Partial<LoginInputs> = { 'oidc-exchange-as': 'form' };
 
 /** What a step with these inputs and this config.json logs in with. */
 async function loginAt(
@@ -29,15 +29,12 @@ async function loginAt(
 ) {
   await writeFile(join(folder, 'config.json'), typeof config === 'string' ? config : JSON.stringify(config));
   const masked: string[] = [];
-  const { credentials } = registryAccess(
-    { ...none, ...inputs },
-    {
-      environment: { PATH: `${folder}:${process.env['PATH']}`, DOCKER_CONFIG: folder, ...environment },
-      log: silentLog,
-      signal: new AbortController().signal,
-      mask: (text) => masked.push(text),
-    },
-  );
+  const { credentials } = registryAccess({ ...none, ...inputs } as LoginInputs, {
+    environment: { PATH: `${folder}:${process.env['PATH']}`, DOCKER_CONFIG: folder, ...environment },
+    log: silentLog,
+    signal: new AbortController().signal,
+    mask: (text) => masked.push(text),
+  });
   return { credential: await credentials(registry), masked };
 }
 
@@ -194,6 +191,11 @@ describe('the login of a workflow', () => {
       expect(exchanged.masked).toContain(secret);
       expect(Object.fromEntries(new URLSearchParams(asked.at(-1)?.body))).toMatchObject({
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: `jwt-${secret}`,
+        provider_name: 'github',
+      });
+      await loginAt('r.example', {}, { ...exchange, 'oidc-exchange-as': 'json' }, environment);
+      expect(JSON.parse(asked.at(-1)?.body ?? '')).toMatchObject({
         subject_token: `jwt-${secret}`,
         provider_name: 'github',
       });

@@ -41,6 +41,14 @@ export const loginInputs = {
     example: 'https://acme.jfrog.io/access/api/v1/oidc/token',
     config: 'registry.oidc-exchange-url',
   },
+  'oidc-exchange-as': {
+    kind: 'enum',
+    values: ['form', 'json'],
+    description:
+      'How the fields of the exchange are sent: as the RFC has it, or as JSON, which Artifactory takes.',
+    default: 'form',
+    config: 'registry.oidc-exchange-as',
+  },
   'oidc-exchange-fields': {
     kind: 'map',
     description: 'Further fields of the exchange.',
@@ -125,6 +133,7 @@ export function registryAccess(inputs: LoginInputs, context: LoginContext): Regi
         username,
         audience,
         exchangeUrl: inputs['oidc-exchange-url'],
+        exchangeAs: inputs['oidc-exchange-as'],
         exchangeFields: inputs['oidc-exchange-fields'] ?? {},
         request: oidcRequest(environment),
         mask,

@@ -9,6 +9,8 @@ export interface OidcOptions {
   audience: string;
   /** A token exchange by RFC 8693; undefined where the registry takes the token of the workflow itself. */
   exchangeUrl?: URL | undefined;
+  /** RFC 8693 has a form; Artifactory takes the same fields as JSON. */
+  exchangeAs?: 'form' | 'json';
   /** Further fields of the exchange, such as the `provider_name` of Artifactory. */
   exchangeFields?: Readonly<Record<string, string>>;
   /** Where the job asks for a token, and with what; undefined where it may not. */
@@ -57,14 +59,18 @@ async function workflowToken(options: OidcOptions): Promise<string> {
 }
 
 async function exchanged(token: string, url: URL, options: OidcOptions): Promise<string> {
-  const form = new URLSearchParams({
+  const fields = {
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
     subject_token: token,
     audience: options.audience,
     ...options.exchangeFields,
-  });
-  const answer = await answerOf(url.host, url, { method: 'POST', body: form }, options);
+  };
+  const sent: RequestInit =
+    options.exchangeAs === 'json'
+      ? { body: JSON.stringify(fields), headers: { 'content-type': 'application/json' } }
+      : { body: new URLSearchParams(fields) };
+  const answer = await answerOf(url.host, url, { method: 'POST', ...sent }, options);
   const password = textAt(answer, 'access_token');
   if (password !== '') return password;
   throw new DeployError(

@@ -1,5 +1,5 @@
 import { canonicalJson, DeployError, digestOf, isRecord, type Log } from '@deploy-actions/core';
-import type { Registries, Repository } from './client.ts';
+import { emptyBlob, type Registries, type Repository } from './client.ts';
 import { mediaTypes } from './manifest.ts';
 
 /** One tag of a promotion. */
@@ -27,7 +27,6 @@ export const journalTag = 'deploy-actions-promotion';
 
 const artifactType = 'application/vnd.deploy-actions.promotion.v1+json';
 const annotation = 'dev.deploy-actions.promotion';
-const empty = Buffer.from('{}');
 
 /** Tells promotions apart: the same changes are the same promotion. */
 export function idOf({ changes }: PromotionJournal): string {
@@ -46,7 +45,7 @@ export function repositoriesOf(changes: readonly TagChange[]): Repository[] {
  */
 export async function writeJournal(registries: Registries, journal: PromotionJournal): Promise<void> {
   for (const image of repositoriesOf(journal.changes)) {
-    const config = await registries.putBlob(image, empty);
+    const config = await registries.putBlob(image, emptyBlob);
     const descriptor = { digest: config.digest, size: config.size };
     const body = canonicalJson({
       schemaVersion: 2,

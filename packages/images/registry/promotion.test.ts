@@ -189,8 +189,16 @@ describe('a promotion that fails', () => {
     expect(double.violations).toEqual([]);
   });
 
+  it('takes new tags away where the registry deletes manifests alone', async () => {
+    const { candidates, state } = await shop({ deletes: 'manifests' });
+    const before = state();
+    const { end } = await promote(candidates(), accessWith(refusing(/portal\/manifests\/production$/)));
+    expect(end).toMatchObject({ kind: 'taken-back', left: [] });
+    expect(state()).toEqual(before);
+  });
+
   it('says which new tags stay where the registry deletes none', async () => {
-    const { candidates, state } = await shop({ deletesTags: false });
+    const { candidates, state } = await shop({ deletes: 'nothing' });
     const before = state();
     const { end } = await promote(candidates(), accessWith(refusing(/portal\/manifests\/production$/)));
     expect(end).toMatchObject({
@@ -212,6 +220,17 @@ describe('a promotion that fails', () => {
     expect(end).toMatchObject({ kind: 'taken-back', left: [], why: { reasonCode: 'state_conflict' } });
     expect(state()['portal']?.['production']).toBe(other);
     expect(state()['backend']).not.toHaveProperty(['1.4.2']);
+  });
+
+  it('has done nothing where it may not write', async () => {
+    const { candidates, state } = await shop();
+    const before = state();
+    const forbidden: Fetch = async (url, init) =>
+      isWrite(init) ? Response.json({ errors: [{ code: 'DENIED' }] }, { status: 403 }) : fetch(url, init);
+    await expect(promote(candidates(), accessWith(forbidden))).rejects.toMatchObject({
+      reasonCode: 'permission_denied',
+    });
+    expect(state()).toEqual(before);
   });
 
   it('goes without a journal where the registry takes none', async () => {

@@ -1,9 +1,12 @@
 import { asError, DeployError, type Log, messageOf } from '@deploy-actions/core';
-import { missing, type Registries, type Repository } from './client.ts';
+import { missing, type Registries, type Repository, tombstoneOf } from './client.ts';
 import { type ImageFacts, inspectImage } from './inspect.ts';
+import { sha256Of } from './manifest.ts';
 import {
+  idOf,
   type PromotionJournal,
   readJournals,
+  repositoriesOf,
   type TagChange,
   writeJournal,
   writeJournalIfTaken,
@@ -69,7 +72,7 @@ export async function planPromotion(
     const follows = version !== undefined && tags.some((each) => each.follows === 'versions');
     const existing = follows ? await registries.tags(image) : [];
     for (const { tag, moves, follows: followed } of tags) {
-      const before = (await registries.resolve(image, tag))?.digest ?? null;
+      const before = await digestAt(registries, image, tag);
       const change = { name, registry, path, tag, before, after: digest };
       const later = followed === 'versions' ? laterRelease(tag, version, existing) : undefined;
       if (before === digest) plan.tags.push({ ...change, kind: 'current' });
@@ -119,10 +122,14 @@ async function finish(
   todo: { changes: readonly TagChange[]; images: readonly ImageFacts[] },
 ): Promise<PromotionEnd> {
   const { registries, log } = access;
-  // Until it is known that there is none: a part of it may have been written.
   let noted = true;
   try {
     noted = await writeJournalIfTaken(registries, journal, log);
+  } catch (thrown) {
+    if (await isUnnoted(journal, access)) throw thrown;
+    return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, true) };
+  }
+  try {
     for (const change of todo.changes) {
       await write(registries, change);
       log.info(`${shown(change)} is ${change.after}.`);
@@ -143,8 +150,18 @@ async function finish(
   }
 }
 
+/** Whether no repository has the note, after it could not be written to all: then nothing was done. */
+async function isUnnoted(journal: PromotionJournal, { back }: PromotionAccess): Promise<boolean> {
+  try {
+    const open = await readJournals(back, repositoriesOf(journal.changes));
+    return !open.some((other) => idOf(other) === idOf(journal));
+  } catch {
+    return false;
+  }
+}
+
 async function write(registries: Registries, change: TagChange): Promise<void> {
-  const now = (await registries.resolve(change, change.tag))?.digest ?? null;
+  const now = await digestAt(registries, change, change.tag);
   if (now === change.after) return;
   if (now !== change.before) throw moved(change, now);
   const { descriptor, body } = await manifestOf(registries, change, change.after);
@@ -152,7 +169,7 @@ async function write(registries: Registries, change: TagChange): Promise<void> {
 }
 
 async function verify(registries: Registries, change: TagChange): Promise<void> {
-  const now = (await registries.resolve(change, change.tag))?.digest ?? null;
+  const now = await digestAt(registries, change, change.tag);
   if (now !== change.after) throw moved(change, now);
 }
 
@@ -162,6 +179,14 @@ function moved(change: TagChange, now: string | null): DeployError {
     `${shown(change)} is ${now ?? 'not there'}, which is neither what it was nor what it is to be: somebody else writes it.`,
     { remedy: 'Let only one job at a time promote (`concurrency:` of the workflow), then run this again.' },
   );
+}
+
+const isTombstone = (digest: string, tag: string) => digest === sha256Of(tombstoneOf(tag));
+
+/** What a tag points at; null where it is not there, or was interrupted while it was removed. */
+async function digestAt(registries: Registries, image: Repository, tag: string): Promise<string | null> {
+  const digest = (await registries.resolve(image, tag))?.digest ?? null;
+  return digest === null || isTombstone(digest, tag) ? null : digest;
 }
 
 async function manifestOf(registries: Registries, image: Repository, digest: string) {
@@ -192,7 +217,8 @@ async function takeBack(
   for (const change of journal.changes.toReversed()) {
     try {
       const now = (await back.resolve(change, change.tag))?.digest ?? null;
-      if (now === change.before || now !== change.after) continue;
+      const isOwn = now === change.after || (now !== null && isTombstone(now, change.tag));
+      if (now === change.before || !isOwn) continue;
       if (change.before === null) {
         if ((await back.removeTag(change, change.tag)) === 'unsupported') {
           left.push(
@@ -256,7 +282,7 @@ export async function settlePromotions(
 async function stillOwn(changes: readonly TagChange[], access: PromotionAccess): Promise<TagChange[]> {
   const own: TagChange[] = [];
   for (const change of changes) {
-    const now = (await access.registries.resolve(change, change.tag))?.digest ?? null;
+    const now = await digestAt(access.registries, change, change.tag);
     if (now === change.before || now === change.after) own.push(change);
     else access.log.warning(`${shown(change)} was moved by somebody else since, and stays.`);
   }

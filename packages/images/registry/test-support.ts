@@ -13,8 +13,8 @@ const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 export interface DoubleOptions {
   /** Who may come in; undefined: everybody. `bearer` has a token server of its own, at /token. */
   auth?: { scheme: 'basic' | 'bearer'; username: string; password: string; refreshToken?: string };
-  /** Whether tags can be deleted; default true. */
-  deletesTags?: boolean;
+  /** What can be deleted; default `tags`, which has manifests with it. */
+  deletes?: 'tags' | 'manifests' | 'nothing';
   /** Whether it says Docker-Content-Digest; default true. */
   saysDigest?: boolean;
   /** Tags that it does not let be written again. */
@@ -50,7 +50,7 @@ export interface RegistryDouble {
 }
 
 export async function startRegistryDouble(options: DoubleOptions = {}): Promise<RegistryDouble> {
-  const { auth, deletesTags = true, saysDigest = true } = options;
+  const { auth, deletes = 'tags', saysDigest = true } = options;
   const repositories = new Map<string, StoredRepository>();
   const violations: string[] = [];
   const requests: string[] = [];
@@ -173,10 +173,11 @@ export async function startRegistryDouble(options: DoubleOptions = {}): Promise<
       return void response.end(method === 'GET' ? found.body : undefined);
     }
     if (method === 'DELETE') {
-      if (!isDigest(reference) && !deletesTags) return void refuse(response, 405, 'UNSUPPORTED');
+      if (deletes === 'nothing' || (!isDigest(reference) && deletes !== 'tags'))
+        return void refuse(response, 405, 'UNSUPPORTED');
       if (found === undefined) return void refuse(response, 404, 'MANIFEST_UNKNOWN');
       if (isDigest(reference)) stored.delete(reference);
-      else tags.delete(reference);
+      for (const [tag, to] of tags) if (tag === reference || to === reference) tags.delete(tag);
       return void response.writeHead(202).end();
     }
     if (method !== 'PUT') return void refuse(response, 405, 'UNSUPPORTED');

@@ -6,7 +6,13 @@ import {
   repositoryOf,
   versionOfImage,
 } from '@deploy-actions/core';
-import { type Deployment, imagesKey, type PodSpec, releaseAnnotation } from '@deploy-actions/kubernetes';
+import {
+  type Deployment,
+  imagesKey,
+  type KubernetesObject,
+  type PodSpec,
+  releaseAnnotation,
+} from '@deploy-actions/kubernetes';
 import type { Release } from '@deploy-actions/release-engine';
 
 /** A version on Kubernetes: the images that its pods run. Everything else of a pod is what the manifests say. */
@@ -40,9 +46,9 @@ export function revisionOf({ images }: KubernetesRelease): string {
   return imagesKey(images);
 }
 
-/** The release that the Deployment was given, as it says itself; undefined when it is none of ours. */
-export function annotatedRelease(deployment: Deployment): KubernetesRelease | undefined {
-  const text = deployment.metadata.annotations?.[releaseAnnotation];
+/** The release that an object was given, as it says itself; undefined when it is none of ours. */
+export function annotatedRelease({ metadata }: KubernetesObject): KubernetesRelease | undefined {
+  const text = metadata.annotations?.[releaseAnnotation];
   if (text === undefined) return undefined;
   let value: unknown;
   try {

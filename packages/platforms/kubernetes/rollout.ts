@@ -364,7 +364,7 @@ export function createRollout(options: RolloutOptions): Rollout {
               await unstick.check();
               deleted.add(uid);
               log.info(`Deleting ${name}, which is not ready and which the StatefulSet would wait for.`);
-              await client.remove(resources.pods, name);
+              await client.remove(resources.pods, name, { uid });
             }
           }
         }

@@ -292,7 +292,9 @@ describe('a Dockerfile', () => {
   });
 });
 
-it('every rule but those of our own has a number of a benchmark', () => {
-  for (const id of Object.keys(rules) as RuleId[])
-    expect(hardeningRule(id).tags.some((tag) => /^CIS-(?:Docker|Kubernetes)-\d/.test(tag))).toBe(true);
+it('every rule has a number of a benchmark, but for the tag of an image, which no benchmark asks for', () => {
+  const without = (Object.keys(rules) as RuleId[]).filter(
+    (id) => !hardeningRule(id).tags.some((tag) => /^CIS-(?:Docker|Kubernetes)-\d/.test(tag)),
+  );
+  expect(without).toEqual(['latest-tag']);
 });

@@ -1,11 +1,11 @@
-import type { Rule, Severity } from '@deploy-actions/findings';
+import type { Location, Rule, Severity, Target } from '@deploy-actions/findings';
 import type { Scanned } from '../model.ts';
 
 interface RuleText {
   title: string;
   help: string;
   severity: Severity;
-  /** Numbers of the CIS benchmarks: Docker 1.6.0 and Kubernetes 1.8.0. */
+  /** Numbers of the CIS benchmarks Docker 1.6.0 and Kubernetes 1.8.0: those that docker-bench-security and kube-bench give their checks. */
   docker?: string;
   kubernetes?: string;
 }
@@ -130,7 +130,6 @@ export const rules = {
     title: 'The image is not of a certain version',
     help: 'Name a version, better a digest.',
     severity: 'medium',
-    docker: '5.28',
   },
   'service-account-token': {
     title: 'A token for the API of the cluster is mounted',
@@ -192,6 +191,114 @@ export const rules = {
     severity: 'low',
     docker: '4.6',
   },
+  'host-names': {
+    title: "The host's UTS namespace is shared",
+    help: 'Leave it out: a container could change the name of the host.',
+    severity: 'medium',
+    docker: '5.21',
+  },
+  'host-device': {
+    title: 'A device of the host is given to a container',
+    help: 'Leave it out, or give the one device that is needed without the right to make it anew.',
+    severity: 'medium',
+    docker: '5.18',
+  },
+  'shared-mount': {
+    title: 'Mounts of a container show on the host',
+    help: 'Use the propagation `private` or `slave`.',
+    severity: 'medium',
+    docker: '5.20',
+  },
+  'privileged-port': {
+    title: 'A port below 1024 of the host is taken',
+    help: 'Publish a higher one, and let a proxy or the firewall lead there.',
+    severity: 'low',
+    docker: '5.8',
+  },
+  'every-address': {
+    title: 'A port is published on every address of the host',
+    help: 'Name the address: `127.0.0.1:8080:8080`.',
+    severity: 'low',
+    docker: '5.14',
+  },
+  'engine-traffic': {
+    title: 'Containers on the default bridge may all connect to each other',
+    help: 'Set `"icc": false` in daemon.json, and use networks that are made for an application.',
+    severity: 'low',
+    docker: '2.2',
+  },
+  'engine-debug': {
+    title: 'The engine logs more than `info`',
+    help: 'Take `debug` and a lower `log-level` out of daemon.json.',
+    severity: 'low',
+    docker: '2.3',
+  },
+  'insecure-registry': {
+    title: 'Images may come from a registry without TLS',
+    help: 'Give the registry a certificate, and take it out of `insecure-registries`.',
+    severity: 'high',
+    docker: '2.5',
+  },
+  'aufs-storage': {
+    title: 'The storage driver is aufs',
+    help: 'Use overlay2.',
+    severity: 'low',
+    docker: '2.6',
+  },
+  'engine-without-tls': {
+    title: 'The API of the engine can be reached without a certificate',
+    help: 'Whoever reaches it is root on the host. Take the address out of `hosts`, or set `tlsverify`.',
+    severity: 'critical',
+    docker: '2.7',
+  },
+  'engine-users': {
+    title: 'Users in containers are those of the host',
+    help: 'Set `userns-remap` in daemon.json, or run the engine rootless.',
+    severity: 'low',
+    docker: '2.9',
+  },
+  'engine-authorization': {
+    title: 'Whoever may use the engine may do everything with it',
+    help: 'Use an authorization plugin where several people or programs use the engine.',
+    severity: 'low',
+    docker: '2.12',
+  },
+  'engine-logs': {
+    title: 'Logs of containers stay on the host alone',
+    help: 'Use a log driver that sends them elsewhere, or collect the files.',
+    severity: 'low',
+    docker: '2.13',
+  },
+  'engine-privileges': {
+    title: 'The engine lets processes gain privileges unless a container says otherwise',
+    help: 'Set `"no-new-privileges": true` in daemon.json.',
+    severity: 'low',
+    docker: '2.14',
+  },
+  'engine-restart': {
+    title: 'Containers end when the engine ends',
+    help: 'Set `"live-restore": true` in daemon.json.',
+    severity: 'low',
+    docker: '2.15',
+  },
+  'engine-unconfined': {
+    title: 'The engine confines no system calls',
+    help: 'Leave its default seccomp profile on.',
+    severity: 'high',
+    docker: '2.17',
+  },
+  'engine-experimental': {
+    title: 'Experimental features are on',
+    help: 'Take `experimental` out of daemon.json.',
+    severity: 'low',
+    docker: '2.18',
+  },
+  swarm: {
+    title: 'Swarm mode is on',
+    help: 'Leave the swarm (`docker swarm leave`) where it is not used: it listens on ports of its own.',
+    severity: 'low',
+    docker: '5.1',
+  },
 } as const satisfies Record<string, RuleText>;
 
 export type RuleId = keyof typeof rules;
@@ -225,20 +332,30 @@ export function hardeningRule(id: RuleId): Rule {
   };
 }
 
-/** A hit in a file, as a finding. */
-export function hardeningFinding(hit: Hit, file: string, kind: 'manifest' | 'dockerfile'): Scanned {
+/** `CIS Docker 5.5`: the numbers of a rule, for people. */
+const numbersOf = ({ tags }: Rule) =>
+  tags.filter((tag) => tag.startsWith('CIS-')).map((tag) => tag.replaceAll('-', ' '));
+
+/** A hit of something that is looked at, in a file of the repository or nowhere in it. */
+export function findingOfHit(hit: Omit<Hit, 'line'>, target: Target, location: Location | null): Scanned {
   const rule = hardeningRule(hit.rule);
-  const numbers = rule.tags.filter((tag) => tag.startsWith('CIS-')).map((tag) => tag.replaceAll('-', ' '));
+  const numbers = numbersOf(rule);
   return {
     class: 'misconfiguration',
     rule,
     severity: hit.severity ?? rules[hit.rule].severity,
     message: `${hit.subject}: ${hit.message}.${numbers.length === 0 ? '' : ` (${numbers.join(', ')})`}`,
-    target: { kind, name: file, version: null },
+    target,
     subject: { name: hit.subject, version: null, fixedVersion: null, path: null },
-    location: { file, startLine: hit.line, endLine: hit.line },
+    location,
     context: hit.message,
     purl: null,
     fixable: true,
   };
+}
+
+/** A hit in a file, as a finding. */
+export function hardeningFinding(hit: Hit, file: string, kind: 'manifest' | 'dockerfile'): Scanned {
+  const location = { file, startLine: hit.line, endLine: hit.line };
+  return findingOfHit(hit, { kind, name: file, version: null }, location);
 }

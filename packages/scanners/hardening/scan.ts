@@ -10,6 +10,8 @@ import { type Document, isMapping, nodeOf, readDocuments } from './documents.ts'
 import { checkWorkload, type Manifest, manifestsOf, workloadOf } from './kubernetes.ts';
 import { checkPolicies, checkReach } from './network-policies.ts';
 import { type Hit, hardeningFinding } from './rules.ts';
+import { type ConfigurationScan, scanByTrivy } from './trivy.ts';
+import { withTrivyFindings } from './trivy-rules.ts';
 
 /** What was looked at, and what not. */
 export interface Hardening {
@@ -18,6 +20,13 @@ export interface Hardening {
   scanned: { path: string; what: 'Dockerfile' | 'Compose' | 'Kubernetes' }[];
   /** Files that look like something to scan and cannot be. */
   passed: { path: string; why: string }[];
+}
+
+export interface HardeningOptions {
+  /** No error where there is nothing to scan. */
+  mayBeNothing?: boolean;
+  /** Asks Trivy about Dockerfiles and manifests, too. */
+  trivy?: ConfigurationScan | undefined;
 }
 
 /** `Dockerfile.prod` and `backend.dockerfile`, but neither code nor text about them. */
@@ -36,7 +45,7 @@ const isYaml = (name: string) => /\.ya?ml$/.test(name);
 export async function scanHardening(
   root: string,
   paths: readonly string[],
-  { mayBeNothing = false }: { mayBeNothing?: boolean } = {},
+  { mayBeNothing = false, trivy }: HardeningOptions = {},
 ): Promise<Hardening> {
   const files = await filesAt(root, paths, mayBeNothing);
   const charts = files
@@ -67,6 +76,11 @@ export async function scanHardening(
       remedy: 'Name folders with Dockerfiles, Compose files or manifests of Kubernetes in `paths`.',
       details: found.passed.map(({ path, why }) => `${path}: ${why}`),
     });
+  }
+  if (trivy !== undefined) {
+    // Trivy has no checks of Compose files.
+    const own = found.scanned.filter(({ what }) => what !== 'Compose').map(({ path }) => path);
+    found.findings = withTrivyFindings(found.findings, await scanByTrivy(root, own, trivy));
   }
   return found;
 }

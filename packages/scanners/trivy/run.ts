@@ -28,6 +28,8 @@ export interface ScanTarget {
   target: Target | null;
   /** The scanned folder relative to the repository's root; empty for the root, and for what is no folder. */
   prefix: string;
+  /** Folders below the scanned one that are no part of it, relative to it. */
+  without?: readonly string[];
 }
 
 export type Scanner = 'vuln' | 'misconfig' | 'secret' | 'license';
@@ -39,6 +41,8 @@ export interface TrivyOptions {
   scanners: readonly Scanner[];
   /** Files that say which vulnerabilities do not affect the product. */
   vex: readonly string[];
+  /** Nothing is downloaded, whatever a target has in it. */
+  offline?: boolean;
   /** Milliseconds for one target. */
   timeout: number;
   /** The folder that paths of targets are relative to. */
@@ -84,7 +88,7 @@ export async function prepareDatabase(options: DatabaseOptions): Promise<Databas
   }
   const pauses = [...(options.pauses ?? [2_000, 10_000])];
   for (;;) {
-    const failure = await downloadDatabase(options);
+    const failure = await downloadFromAny(options);
     if (failure === undefined) {
       const age = (await databaseAge(options.cache)) ?? null;
       return { source: before !== undefined && before === age ? 'current' : 'downloaded', age, why: null };
@@ -113,10 +117,27 @@ export async function prepareDatabase(options: DatabaseOptions): Promise<Databas
   }
 }
 
-async function downloadDatabase(options: DatabaseOptions): Promise<string | undefined> {
-  const mirrors = options.mirrors.flatMap((mirror) => ['--db-repository', mirror]);
+/** Trivy goes on to its next mirror after some failures only; not after one that it cannot connect to. */
+async function downloadFromAny(options: DatabaseOptions): Promise<string | undefined> {
+  const failures: string[] = [];
+  for (const mirror of options.mirrors.length === 0 ? [undefined] : options.mirrors) {
+    const failure = await downloadDatabase(mirror, options);
+    if (failure === undefined) {
+      if (mirror !== undefined) options.log.info(`The vulnerability database is from ${mirror}.`);
+      return undefined;
+    }
+    failures.push(mirror === undefined ? failure : `${mirror}: ${failure}`);
+  }
+  return failures.join('; ');
+}
+
+async function downloadDatabase(
+  mirror: string | undefined,
+  options: DatabaseOptions,
+): Promise<string | undefined> {
+  const from = mirror === undefined ? [] : ['--db-repository', mirror];
   try {
-    const { code, stderr } = await trivy(options, ['image', '--download-db-only', ...mirrors], 300_000);
+    const { code, stderr } = await trivy(options, ['image', '--download-db-only', ...from], 300_000);
     return code === 0 ? undefined : causeOf(stderr);
   } catch (thrown) {
     if (thrown instanceof DeployError && thrown.reasonCode === 'timeout') return thrown.message;
@@ -219,21 +240,26 @@ function failed({ kind, what }: ScanTarget, why: string, details: string[]): Dep
 }
 
 /** The database is had once, before; the checks are those that this version of Trivy has in it, so that the same files give the same findings. */
-function commandOf({ kind, what }: ScanTarget, { scanners, vex }: TrivyOptions): string[] {
+function commandOf(
+  { kind, what, without = [] }: ScanTarget,
+  { scanners, vex, offline = false }: TrivyOptions,
+): string[] {
   const checks = '--skip-check-update';
-  const database = ['--skip-db-update', ...vex.flatMap((file) => ['--vex', file])];
+  const unaided = offline ? ['--skip-java-db-update', '--offline-scan'] : [];
+  const database = ['--skip-db-update', ...unaided, ...vex.flatMap((file) => ['--vex', file])];
   const wanted = ['--scanners', scanners.join(','), checks, ...database];
+  const skipped = without.flatMap((folder) => ['--skip-dirs', folder]);
   switch (kind) {
     case 'image':
       return ['image', ...wanted, what];
     case 'archive':
       return ['image', ...wanted, '--input', what];
     case 'fs':
-      return ['fs', ...wanted, what];
+      return ['fs', ...wanted, ...skipped, what];
     case 'repo':
-      return ['repo', ...wanted, what];
+      return ['repo', ...wanted, ...skipped, what];
     case 'config':
-      return ['config', checks, what];
+      return ['config', checks, ...skipped, what];
     case 'sbom':
       return ['sbom', ...database, what];
   }

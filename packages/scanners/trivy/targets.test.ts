@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseScanTarget } from './targets.ts';
+import { parseScanTarget, withoutBaseline } from './targets.ts';
 
 describe('a target', () => {
   it.each([
@@ -26,5 +26,25 @@ describe('a target', () => {
     (text) => {
       expect(parseScanTarget(text)).toBeTypeOf('string');
     },
+  );
+});
+
+it.each([
+  ['fs:.', 'fs:.base', ['.base']],
+  ['fs:app', 'fs:app/old/base', ['old/base']],
+  ['config:./k8s/', 'config:k8s/base', ['base']],
+  ['fs:app', 'fs:base', undefined],
+  ['fs:.', 'fs:.', undefined],
+  ['fs:.', undefined, undefined],
+  ['image:a:2', 'image:a:1', undefined],
+  ['repo:https://github.com/acme/helpdesk', 'repo:.base', undefined],
+])('%s compared with %s is scanned without %j', (text, against, without) => {
+  const target = (said: string) => {
+    const parsed = parseScanTarget(said);
+    if (typeof parsed === 'string') throw new Error(parsed);
+    return parsed;
+  };
+  expect(withoutBaseline(target(text), against === undefined ? undefined : target(against)).without).toEqual(
+    without,
   );
 });

@@ -46,3 +46,16 @@ function prefixOf(kind: ScanKind, what: string): string {
   const path = posix.normalize(what).replace(/\/$/, '');
   return path === '.' ? '' : path;
 }
+
+/** A folder without what it is compared with: a checkout of the base branch has to lie in the workspace, too. */
+export function withoutBaseline(scanned: ScanTarget, baseline: ScanTarget | undefined): ScanTarget {
+  const folders: readonly ScanKind[] = ['fs', 'repo', 'config'];
+  const areFolders = [scanned, baseline].every(
+    (each) => each !== undefined && folders.includes(each.kind) && !each.what.includes('://'),
+  );
+  if (baseline === undefined || !areFolders) return scanned;
+  const inside = posix.relative(scanned.what, baseline.what);
+  return inside === '' || inside.startsWith('..') || posix.isAbsolute(inside)
+    ? scanned
+    : { ...scanned, without: [inside] };
+}

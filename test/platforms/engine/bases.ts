@@ -17,9 +17,11 @@ import { join } from 'node:path';
 import { cached, type Say } from '../../cluster/cache.ts';
 import { endDaemons, recordedDaemons } from '../../cluster/daemons.ts';
 import { debianLayer, keyOfValue } from '../../cluster/debian-root.ts';
+import { removeGroups, unmountAll } from '../../cluster/leftovers.ts';
 import { withProgress } from '../../cluster/progress.ts';
 import { output } from '../../support/command.ts';
 import { dockerEnvironment } from './client.ts';
+import { controlGroup } from './place.ts';
 import type { Programs } from './programs.ts';
 import { prepareRecord, startBuilder, startRegistry } from './services.ts';
 
@@ -29,13 +31,15 @@ const images = {
   'library/python:3.11-slim': 'python',
   'library/node:24-slim': 'node',
   'library/nginx:alpine': 'nginx',
-  'nginxinc/nginx-unprivileged:alpine': 'nginx-unprivileged',
+  'nginxinc/nginx-unprivileged:1.29-alpine': 'nginx-unprivileged',
   'library/redis:7-alpine': 'redis',
   'library/postgres:15': 'postgres',
   'docker/dockerfile:1': 'front-end',
 } as const;
 
 const sources = join(import.meta.dirname, 'bases');
+/** Another than the engine's, which may be ended while these are built. */
+const buildGroup = `${controlGroup}-images`;
 const npmVersion = '11.6.2';
 
 export interface Bases {
@@ -78,6 +82,8 @@ export async function baseImages(programs: Programs, say: Say): Promise<Bases> {
       await writeFile(join(made, 'digests.json'), JSON.stringify(digests, null, 2));
     } finally {
       await endDaemons(await recordedDaemons(record));
+      await removeGroups(buildGroup);
+      await unmountAll(scratch);
       await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
     }
   });
@@ -96,7 +102,8 @@ async function buildInto(
 ): Promise<Record<string, string>> {
   await prepareRecord(record);
   const registry = await startRegistry(record, programs, join(made, 'registry'));
-  const builder = await startBuilder(record, programs, join(context, '../builder'), registry);
+  const folder = join(context, '../builder');
+  const builder = await startBuilder({ record, programs, folder, registry, controlGroup: buildGroup });
   const env = await dockerEnvironment(join(context, '../docker'), programs, builder.address);
   const target = Object.fromEntries(
     Object.entries(images).map(([name, stage]) => [
@@ -112,7 +119,7 @@ async function buildInto(
   let last = 'starting';
   await withProgress(
     say,
-    () => last,
+    () => last.slice(0, 100),
     () => output(programs.docker, args, { env: { ...process.env, ...env }, onLine: (line) => (last = line) }),
   );
   const told = JSON.parse(await readFile(metadata, 'utf8')) as Record<string, Record<string, string>>;

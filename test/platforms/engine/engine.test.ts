@@ -143,7 +143,7 @@ describe('an engine that was killed', () => {
   async function traces(): Promise<string[]> {
     const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
     return [
-      ...(await processesWith(state)).map(({ command }) => command),
+      ...processesWith(state).map(({ command }) => command),
       ...mounts.filter((line) => line.includes(state)),
       ...[state, '/sys/class/net/deployengine1', '/sys/fs/cgroup/memory/deploy-actions-second-engine'].filter(
         (path) => existsSync(path),
@@ -154,7 +154,7 @@ describe('an engine that was killed', () => {
   it('is cleaned up by the next, and nothing is left of that', async () => {
     const killed = await openSecond();
     await killed.kill();
-    for (const { pid, command } of await processesWith(state))
+    for (const { pid, command } of processesWith(state))
       if (/dockerd|containerd |buildkitd|docker-registry/.test(command)) process.kill(pid, 'SIGKILL');
     expect(await traces()).not.toEqual([]);
     const next = await openSecond();

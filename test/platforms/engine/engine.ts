@@ -140,9 +140,10 @@ async function start(key: string, programs: Programs, bases: Bases, say: Say): P
   try {
     await prepareRecord(processesFile);
     await cp(bases.folder, inState('registry'), { recursive: true });
+    const common = { record: processesFile, programs, controlGroup };
     const registry = await startRegistry(processesFile, programs, inState('registry'));
     const [{ address }] = await Promise.all([
-      startBuilder(processesFile, programs, inState('builder'), registry),
+      startBuilder({ ...common, folder: inState('builder'), registry }),
       startDocker(programs, registry),
     ]);
     ending.signal.throwIfAborted();
@@ -250,10 +251,9 @@ export async function holdEngine(say: Say): Promise<() => Promise<void>> {
   };
 }
 
-/** Makes what an engine is made of, where that is not there yet. Without root nothing: there is no engine then. */
+/** Makes what an engine is made of, where that is not there yet. */
 export async function prebuildEngine(say: Say): Promise<void> {
-  if (process.platform === 'linux' && process.getuid?.() === 0)
-    await baseImages(await enginePrograms(say), say);
+  await baseImages(await enginePrograms(say), say);
 }
 
 /**
@@ -288,13 +288,14 @@ export async function openEngine(say: Say): Promise<Engine> {
     docker,
     async freshBuilder(name) {
       const at = join(folder, `builder-${name}`);
-      const { daemon, address } = await startBuilder(
-        processesFile,
+      const { daemon, address } = await startBuilder({
+        record: processesFile,
         programs,
-        at,
-        state.registry,
-        `buildkitd-${name}`,
-      );
+        folder: at,
+        registry: state.registry,
+        controlGroup,
+        name: `buildkitd-${name}`,
+      });
       fresh.push(daemon);
       await addBuilder(env, name, address);
       return {

@@ -8,7 +8,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Daemon, lastLines, runs, startDaemon } from '../../cluster/daemons.ts';
 import { systemPath } from '../../cluster/packages.ts';
 import { freePort } from '../../support/ports.ts';
-import { controlGroup } from './place.ts';
 import type { Programs } from './programs.ts';
 
 export const environment = { PATH: systemPath, HOME: '/root' };
@@ -79,14 +78,22 @@ export interface Builder {
   address: string;
 }
 
-/** A buildkitd with its files in the folder. Build steps have the host's network; the registry stands for Docker Hub. */
-export async function startBuilder(
-  record: string,
-  programs: Programs,
-  folder: string,
-  registry: string,
-  name = 'buildkitd',
-): Promise<Builder> {
+export interface BuilderOptions {
+  record: string;
+  programs: Programs;
+  /** For its files. */
+  folder: string;
+  /** Stands for Docker Hub. */
+  registry: string;
+  /** Of what its build steps run in, at the top of each hierarchy. */
+  controlGroup: string;
+  /** Of the process in the record; default `buildkitd`. */
+  name?: string;
+}
+
+/** A buildkitd whose build steps have the host's network. */
+export async function startBuilder(options: BuilderOptions): Promise<Builder> {
+  const { record, programs, folder, registry, controlGroup, name = 'buildkitd' } = options;
   await mkdir(folder, { recursive: true });
   const socketPath = join(folder, 'buildkitd.sock');
   const configuration = join(folder, 'buildkitd.toml');

@@ -205,6 +205,65 @@ describe('the real Trivy', () => {
     expect(again.outputs).toMatchObject({ result: 'succeeded', findings: made.outputs['findings'] });
   });
 
+  it('leaves out what a VEX document says does not affect the product, and says SPDX when asked to', async () => {
+    const vex = {
+      '@context': 'https://openvex.dev/ns/v0.2.0',
+      '@id': 'https://example.com/vex/1',
+      author: 'Acme',
+      timestamp: '2026-01-01T00:00:00Z',
+      version: 1,
+      statements: [
+        {
+          vulnerability: { name: 'CVE-2019-14235' },
+          products: [{ '@id': 'pkg:pypi/django@2.2.0' }],
+          status: 'not_affected',
+          justification: 'vulnerable_code_not_in_execute_path',
+        },
+      ],
+    };
+    await writeFile(join(folder, 'workspace/product.openvex.json'), JSON.stringify(vex));
+    const without = await scan({ targets: 'fs:base' });
+    const told = await scan({ targets: 'fs:base', vex: 'product.openvex.json', sbom: 'spdx-json' });
+    expect(without.outputs, without.log).toMatchObject({ findings: '1' });
+    expect(told.outputs, told.log).toMatchObject({ findings: '0', passed: 'true' });
+    const bill = (JSON.parse(told.outputs['sboms'] ?? '{}') as Record<string, string>)['fs:base'] ?? '';
+    expect(JSON.parse(await readFile(bill, 'utf8'))).toMatchObject({
+      spdxVersion: expect.stringMatching(/^SPDX-/),
+    });
+    const missing = await scan({ targets: 'fs:base', vex: 'nowhere.json' });
+    expect(missing.outputs).toMatchObject({ result: 'error', 'reason-code': 'scan_failed', passed: '' });
+  });
+
+  it('looks for licences on request, and judges them by limits of their own', async () => {
+    const licensed = join(folder, 'workspace/licensed/node_modules/copyleft');
+    await mkdir(licensed, { recursive: true });
+    await writeFile(
+      join(folder, 'workspace/licensed/package-lock.json'),
+      JSON.stringify({
+        name: 'a',
+        version: '1.0.0',
+        lockfileVersion: 3,
+        packages: {
+          '': { name: 'a', version: '1.0.0', dependencies: { copyleft: '1.0.0' } },
+          'node_modules/copyleft': { version: '1.0.0' },
+        },
+      }),
+    );
+    await writeFile(
+      join(licensed, 'package.json'),
+      JSON.stringify({ name: 'copyleft', version: '1.0.0', license: 'AGPL-3.0' }),
+    );
+    expect((await scan({ targets: 'fs:licensed' })).outputs).toMatchObject({ findings: '0' });
+    const asked = { targets: 'fs:licensed', scanners: 'vuln, license' };
+    const told = await scan(asked);
+    expect(told.outputs, told.log).toMatchObject({ result: 'succeeded', findings: '1' });
+    expect(told.summary).toContain('AGPL-3.0');
+    expect((await scan({ ...asked, 'licence-limits': 'critical: 0, high: 0' })).outputs).toMatchObject({
+      result: 'failed',
+      'reason-code': 'findings_over_limit',
+    });
+  });
+
   it('is not told by the scanned folder, or by a variable, what to leave out', async () => {
     await writeFile(join(folder, 'workspace/trivy.yaml'), 'severity: [LOW]\n');
     const step = await job?.step(

@@ -63,6 +63,20 @@ CACHES = {
     )
 }
 
+# Without a broker, tasks are queued in memory: nothing but a test would take them from there.
+CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL", REDIS_URL or "memory://")
+CELERY_RESULT_BACKEND = environment.text("CELERY_RESULT_BACKEND", REDIS_URL or "cache+memory://")
+CELERY_RESULT_EXPIRES = 3600  # seconds
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A task is done when it has ended, not when it has been taken: one whose worker is killed is run again.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 300  # seconds
+CELERY_BEAT_SCHEDULE = {
+    "resolve-stale": {"task": "apps.tickets.tasks.resolve_stale", "schedule": 24 * 3600},
+}
+
 HEALTH_CHECKS = {
     "database": "apps.core.health.database",
     "cache": "apps.core.health.cache",

@@ -1,20 +1,18 @@
 import { DeployError, isRecord } from '@deploy-actions/core';
-import type { StateStore } from '@deploy-actions/release-engine';
-
-/** Of the documents of this package. */
-const schema = 1;
+import type { StateStore } from './ports.ts';
 
 /** How often a document is read anew because another run wrote it in between. */
 const attempts = 20;
 
-export interface Document {
+/** A document that says its own schema, in a field `schema`, beside what is in it. */
+export interface StoredDocument {
   /** Null when there is none. */
   value: Record<string, unknown> | null;
   version: number;
 }
 
-/** Reads a document of this package; refuses what is none, and one of a newer schema. */
-export async function readDocument(store: StateStore, key: string): Promise<Document> {
+/** Reads a document of a schema up to this one. Throws `state_corrupt` for what is none, `state_too_new`, and those of the store. */
+export async function readDocument(store: StateStore, key: string, schema: number): Promise<StoredDocument> {
   const { value, version } = await store.read(key);
   if (value === null) return { value, version };
   if (!isRecord(value) || !Number.isSafeInteger(value['schema'])) {
@@ -39,10 +37,11 @@ export async function readDocument(store: StateStore, key: string): Promise<Docu
 export async function updateDocument(
   store: StateStore,
   key: string,
-  next: (document: Document) => Record<string, unknown> | null,
+  schema: number,
+  next: (document: StoredDocument) => Record<string, unknown> | null,
 ): Promise<void> {
   for (let number = 1; ; number += 1) {
-    const document = await readDocument(store, key);
+    const document = await readDocument(store, key, schema);
     const value = next(document);
     if (value === null) return;
     try {

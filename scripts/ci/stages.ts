@@ -1,0 +1,31 @@
+import type { Lane, Step } from './run-steps.ts';
+
+const npm = (...args: string[]): string[] => ['npm', 'run', '--silent', ...args];
+
+/** A script of package.json that writes `{passed, failed}` with `--json FILE`, or vitest, which has a reporter for it. */
+const own = (name: string): Step => ({ name, command: (file) => npm(name, '--', '--json', file) });
+const vitest = (name: string): Step => ({
+  name,
+  command: (file) => npm(name, '--', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`),
+});
+
+/**
+ * What runs at once waits for most of its time, and no time of it matters. What counts lost requests or holds times against a limit has
+ * the machine to itself, and so has what keeps both cores busy anyway.
+ */
+const stages: readonly (readonly Lane[])[] = [
+  [[own('check')]],
+  [[vitest('test')]],
+  [[own('demo')]],
+  [[own('test:load')]],
+  [[own('test:chaos')]],
+  [[vitest('test:platforms')], [own('test:pages')]],
+  [[vitest('test:cluster')]],
+];
+
+/** With a stage of its own for every `test:…` script that has no place yet: none is forgotten. */
+export function stagesFor(scripts: Record<string, string>): (readonly Lane[])[] {
+  const placed = new Set(stages.flat(2).map(({ name }) => name));
+  const others = Object.keys(scripts).filter((name) => name.startsWith('test:') && !placed.has(name));
+  return [...stages, ...others.map((name) => [[{ name, command: () => npm(name) }]])];
+}
