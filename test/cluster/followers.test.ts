@@ -79,8 +79,13 @@ describe('workers and a scheduler', { timeout }, () => {
   });
 
   it('are where the traffic is after a run that was killed at any write', async () => {
-    const { found } = await killAtWrites(lane, ({ path }) => /celery-|\/services\//.test(path), options);
+    const { found, kills } = await killAtWrites(
+      lane,
+      ({ path }) => /celery-beat|\/services\//.test(path),
+      options,
+    );
     expect(found).toEqual([]);
+    expect(kills).toBeGreaterThan(5);
     expect(schedulers.problems).toEqual([]);
     expect(schedulers.most()).toBe(1);
     expect(endpointProblems(lane)).toEqual([]);

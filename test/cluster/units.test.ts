@@ -111,8 +111,9 @@ describe('several Services as one', { timeout }, () => {
   });
 
   it('are on one colour again after a run that was killed at any write, whoever comes next', async () => {
-    const { found, apart } = await killAtWrites(lane, ({ path }) => path.includes('/services/'));
+    const { found, apart, kills } = await killAtWrites(lane, ({ path }) => path.includes('/services/'));
     expect(found).toEqual([]);
+    expect(kills).toBeGreaterThan(5);
     expect(endpointProblems(lane)).toEqual([]);
     // Between the two writes of a switch.
     expect(apart).toBeGreaterThan(0);
