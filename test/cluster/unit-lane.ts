@@ -1,10 +1,10 @@
-// Two Services in two colours on stand-in pods, with workers and a scheduler where asked for, released as one (lane.ts).
+// Two Services in two colours with workers and a scheduler where asked for, released as one (lane.ts).
 
 import type { StepOptions, StepResult } from '../support/runner.ts';
 import { killProcess, type Mutation, onMutation } from './api-proxy.ts';
 import { type EndpointWatch, watchEndpoints } from './endpoint-watch.ts';
-import { app, type Lane, openLane, serviceTo, type State, templateOn, unsettled, versionOf } from './lane.ts';
-import type { StandIn } from './stand-in.ts';
+import { type Ground, versionOf } from './ground.ts';
+import { app, type Lane, openLane, serviceTo, type State, unsettled } from './lane.ts';
 
 export const colours = ['blue', 'green'] as const;
 /** The first is that of every lane. */
@@ -34,10 +34,10 @@ export interface UnitLaneOptions {
 }
 
 /** Workers and schedulers have the image of the first Service, and no port. */
-function coloured(name: string, slot: string, standIn: StandIn): object {
+function coloured(name: string, slot: string, ground: Ground): object {
   const labels = { app: name, version: slot };
   const isServing = services.some((one) => one === name);
-  const template = templateOn(standIn, labels, 'v0') as { spec: { containers: Record<string, unknown>[] } };
+  const template = ground.template(labels, 'v0') as { spec: { containers: Record<string, unknown>[] } };
   for (const container of template.spec.containers) {
     if (name === 'realtime') container['image'] = 'acme/realtime:v0';
     if (!isServing) delete container['ports'];
@@ -56,17 +56,17 @@ function coloured(name: string, slot: string, standIn: StandIn): object {
 }
 
 /** Opens it with one version before the one that serves, so that there is something to go back to. */
-export async function openUnitLane(standIn: StandIn, options: UnitLaneOptions = {}): Promise<UnitLane> {
+export async function openUnitLane(ground: Ground, options: UnitLaneOptions = {}): Promise<UnitLane> {
   const { workers = [], schedulers = [] } = options;
   const all = [...services, ...workers, ...schedulers];
   const objects = [
-    ...all.flatMap((name) => colours.map((slot) => coloured(name, slot, standIn))),
+    ...all.flatMap((name) => colours.map((slot) => coloured(name, slot, ground))),
     ...services.map((name) => ({
-      ...serviceTo(standIn, { app: name, version: 'blue' }),
+      ...serviceTo(ground, { app: name, version: 'blue' }),
       metadata: { name },
     })),
   ];
-  const lane = await openLane('kubernetes-blue-green', objects, `${app}-blue`);
+  const lane = await openLane(ground, { role: 'kubernetes-blue-green', objects, ready: `${app}-blue` });
   for (const name of all) await lane.stage.rolledOut(`${name}-blue`);
   const other = await watchEndpoints(lane.stage.access, lane.stage.name, 'realtime');
 

@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isMutation } from './api-proxy.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import { endpointProblems, killAtWrites, openUnitLane, problemsOfUnit, type UnitLane } from './unit-lane.ts';
 
@@ -12,7 +13,7 @@ let standIn: StandIn;
 let lane: UnitLane;
 beforeAll(async () => {
   standIn = await startStandIn();
-  lane = await openUnitLane(standIn);
+  lane = await openUnitLane(onStandIn(standIn));
 });
 afterAll(async () => {
   await lane.end();
