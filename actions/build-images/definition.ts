@@ -266,6 +266,13 @@ export const definition = defineAction({
         value: push,
         message: 'does not go with `part`: the step that merges sets the tags.',
       });
+    const whole = specsOf(inputs).specs.find(({ platforms }) => platforms.length === 0);
+    if (inputs.part === true && whole !== undefined) {
+      problems.push({
+        input: 'part',
+        message: `needs \`platforms\`, which ${whole.name} has not: by them the parts are told apart.`,
+      });
+    }
     const several = specsOf(inputs).specs.find(({ platforms }) => platforms.length > 1);
     if (push === 'load' && several !== undefined) {
       problems.push({

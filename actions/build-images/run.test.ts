@@ -157,6 +157,7 @@ describe('inputs that do not go together', () => {
     [{ merge: '{}' }, /^merge: is empty/],
     [{ merge: '[]', part: 'true' }, /^part: /m],
     [{ part: 'true', push: 'tags' }, /^push: /m],
+    [{ part: 'true' }, /^part: needs `platforms`, which backend has not/m],
     [{ push: 'load', platforms: 'linux/amd64,linux/arm64' }, /^push: .*several platforms of backend/m],
     [{ 'compare-with': 'a b' }, /^compare-with: /],
     [{ limits: 'high 5' }, /^limits: /],

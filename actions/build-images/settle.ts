@@ -56,6 +56,7 @@ export async function settleImages(
         platforms: found?.facts.platforms.map(({ platform }) => platform) ?? spec.platforms,
         size: found?.facts.size ?? null,
         before,
+        version: found?.facts.platforms[0]?.labels['org.opencontainers.image.version'],
         build: isNew ? built?.baked.builds.find(({ name }) => name === spec.name) : undefined,
         tags,
         why,

@@ -1,7 +1,7 @@
 import { codeBlock, type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
 import { writeDefinition } from '@deploy-actions/images';
 import { openReporting, publishPlan } from '@deploy-actions/publish';
-import { definition } from './definition.ts';
+import type { definition } from './definition.ts';
 import type { Lint } from './lint.ts';
 import { nothing } from './outputs.ts';
 import { formatBytes } from './summary.ts';

@@ -13,6 +13,8 @@ export interface BuiltImage {
   size: number | null;
   /** The last release, for comparison. */
   before: { tag: string; digest: string; size: number } | undefined;
+  /** The version that it says it is: of an image that was not built again, an older one. */
+  version?: string | undefined;
   /** How it was built; undefined for an image that was there. */
   build: ImageBuild | undefined;
   /** All tags that point at it now. */
@@ -38,7 +40,9 @@ export function describeChange(size: number, before: number): string {
 }
 
 export const secondsOf = (build: ImageBuild | undefined): number =>
-  build?.whole == null ? 0 : Math.round((build.whole.end - build.whole.start) / 100) / 10;
+  build === undefined || build.whole === null
+    ? 0
+    : Math.round((build.whole.end - build.whole.start) / 100) / 10;
 
 /** How much of it was there before: `unchanged`, or the share of steps. */
 export function cachedOf({ build }: BuiltImage): 'unchanged' | number {
@@ -66,7 +70,9 @@ export function summarizeBuilds(
     ['Image', 'Built', 'From cache', 'Size', 'Platforms', 'Digest'],
     images.map((image) => [
       escapeMarkdown(image.name),
-      image.build === undefined ? 'unchanged' : formatDuration(secondsOf(image.build) * 1_000),
+      image.build === undefined
+        ? `unchanged${image.version === undefined ? '' : ` since ${escapeMarkdown(image.version)}`}`
+        : formatDuration(secondsOf(image.build) * 1_000),
       image.build === undefined ? 'all' : `${image.build.cached} of ${image.build.steps} steps`,
       sizeCell(image),
       escapeMarkdown(image.platforms.join(', ')),

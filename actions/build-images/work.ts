@@ -65,6 +65,7 @@ export async function prepareWork(
       'The time of the commit is not known (no git, no SOURCE_DATE_EPOCH): images have no time of creation, and are not the same when they are built again.',
     );
   }
+  const part = inputs.part ? partOf(specs) : [];
   const access = registryAccess(inputs, context);
   const registries = openRegistries(access);
   const plan = await planImages(specs, context, {
@@ -90,7 +91,7 @@ export async function prepareWork(
     registries,
     folder: inputs['output-directory'] ?? join(facts.temp, 'deploy-actions', 'build'),
     run: {
-      tag: candidateTag(origin, inputs.part ? partOf(specs) : []),
+      tag: candidateTag(origin, part),
       output: inputs.push === 'load' || inputs.push === 'none' ? inputs.push : 'push',
       version,
       environment: inputs.environment,
@@ -100,6 +101,7 @@ export async function prepareWork(
       provenance: inputs.provenance,
       cacheDirectory: inputs['cache-directory'] ?? join(facts.temp, 'deploy-actions', 'build-cache'),
       cacheMode: inputs['cache-mode'],
+      cachePart: part.map((platform) => `-${platform.replaceAll('/', '-')}`).join(''),
       hashes: new Map(hashes),
       workspace: facts.workspace,
       home: environment['HOME'] ?? '/',

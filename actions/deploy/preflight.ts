@@ -10,10 +10,9 @@ import {
   peekJournal,
   readHistory,
   readLease,
-  requireOwn,
   type RunIdentity,
 } from '@deploy-actions/release-engine';
-import type { Target } from '@deploy-actions/targets';
+import { refuseLeftByOthers, type Target } from '@deploy-actions/targets';
 import { awaitChecks, describeChecks, isGreen, type RequiredCheck, standOf } from './checks.ts';
 import { type Asked, commitOf, type Phase, type Prepared } from './phase.ts';
 import { readServing, type Serving, type TargetSettings } from './serving.ts';
@@ -35,7 +34,7 @@ async function readState(asked: Asked, settings: TargetSettings, context: Contex
   const { store } = serving.target;
   const [journal, history] = await Promise.all([peekJournal(store), readHistory(store)]);
   // The shift refuses it, too; but the database is migrated before that.
-  requireOwn(journal, serving.target.label, (one) => !isInPlace(one));
+  await refuseLeftByOthers(serving.target, (one) => !isInPlace(one));
   const unfinished =
     journal === null || isSettled(journal)
       ? 'No release is unfinished.'

@@ -27,6 +27,7 @@ const run = (own: Partial<BuildRun> = {}): BuildRun => ({
   provenance: 'none',
   cacheDirectory: '/cache',
   cacheMode: 'max',
+  cachePart: '',
   hashes: new Map([['frontend', 'sha256:1']]),
   workspace: '/w',
   home: '/home/me',
@@ -102,6 +103,7 @@ describe('a definition for bake', () => {
     expect(places('registry')[1]).toContain('ref=r/b:buildcache,mode=max');
     expect(places('registry', { output: 'load' })).toEqual([undefined, undefined]);
     expect(places('local', { cacheMode: 'min' })[0]).toBe('type=local,dest=/cache/a,mode=min');
+    expect(places('gha', { cachePart: '-linux-arm64' })[0]).toContain('scope=a-linux-arm64,');
     expect(places('none')).toEqual([undefined, undefined]);
     expect(allowances([spec({ cache: 'local' })], run())).toEqual(['fs=/cache']);
   });

@@ -20,6 +20,8 @@ export interface BuildRun {
   cacheDirectory: string;
   /** Whether caches get the layers of all stages or of the last one. */
   cacheMode: 'min' | 'max';
+  /** Tells the caches of native runners apart, which build parts of the same images: `-linux-arm64`; empty where one builds all. */
+  cachePart: string;
   /** By image: the hash of its inputs; absent where it is not known. */
   hashes: ReadonlyMap<string, string>;
   /** Folder for relative paths of secrets, and for those that begin with `~/`. */
@@ -89,28 +91,30 @@ function cacheOf(
   run: BuildRun,
 ): Pick<BakeTarget, 'cache-from' | 'cache-to'> {
   const mode = `mode=${run.cacheMode}`;
+  const scope = `${name}${run.cachePart}`;
+  const reference = `${repository}:buildcache${run.cachePart}`;
   switch (cache) {
     case 'none':
       return {};
     case 'gha':
       return {
-        'cache-from': [`type=gha,scope=${name}`],
-        'cache-to': [`type=gha,scope=${name},${mode},ignore-error=true`],
+        'cache-from': [`type=gha,scope=${scope}`],
+        'cache-to': [`type=gha,scope=${scope},${mode},ignore-error=true`],
       };
     case 'registry':
       return {
-        'cache-from': [`type=registry,ref=${repository}:buildcache`],
+        'cache-from': [`type=registry,ref=${reference}`],
         // Without a push nothing is written to the registry.
         ...(run.output === 'push'
           ? {
               'cache-to': [
-                `type=registry,ref=${repository}:buildcache,${mode},image-manifest=true,oci-mediatypes=true,ignore-error=true`,
+                `type=registry,ref=${reference},${mode},image-manifest=true,oci-mediatypes=true,ignore-error=true`,
               ],
             }
           : {}),
       };
     case 'local': {
-      const folder = join(run.cacheDirectory, name);
+      const folder = join(run.cacheDirectory, scope);
       return {
         'cache-from': [`type=local,src=${folder}`],
         'cache-to': [`type=local,dest=${folder},${mode}`],

@@ -84,7 +84,8 @@ export async function bake(options: BakeOptions): Promise<Baked> {
 
 /** An image that was tried twice took from its first step to its last. */
 function joined(before: ImageBuild | undefined, now: ImageBuild): ImageBuild {
-  if (before?.whole == null || now.whole === null) return now.whole === null ? (before ?? now) : now;
+  if (before === undefined || before.whole === null) return now;
+  if (now.whole === null) return before;
   return { ...now, whole: { start: before.whole.start, end: now.whole.end }, cached: before.cached };
 }
 

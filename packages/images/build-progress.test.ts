@@ -86,6 +86,7 @@ describe('a timeline', () => {
       'gantt',
       '  dateFormat x',
       '  axisFormat %M:%S',
+      '  tickInterval 2second',
       '  section a',
       '  build 5s :active, b0, 0, 5000',
       '  push 2s :done, p0, 5000, 7000',

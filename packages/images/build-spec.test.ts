@@ -80,6 +80,7 @@ describe('images as a user writes them', () => {
     [{ a: { target: 1 } }, /`target` is no text/],
     [{ a: { args: { 'x y': '1' } } }, /`args` has the name "x y"/],
     [{ a: { args: { x: { y: '1' } } } }, /`args` is no mapping/],
+    [{ a: { secrets: { x: 'a,b' } } }, /`secrets` has the file "a,b"/],
     [{ a: { platforms: ['amd64'] } }, /`platforms` is not allowed/],
     [{ a: { cache: 's3' } }, /`cache` "s3" is not known/],
     [{ a: { network: 'bridge' } }, /`network` "bridge" is not allowed/],

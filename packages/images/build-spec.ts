@@ -106,8 +106,7 @@ export function readBuildSpecs(
     }
     if (specs.some((other) => other.name === name)) wrong('is there twice; allowed is each name once');
     // `backend:` alone has nothing to say but its name.
-    const settings: Record<string, Json> | undefined =
-      item === null ? {} : isRecord(item) ? (item as Record<string, Json>) : undefined;
+    const settings: Record<string, Json> | undefined = item === null ? {} : isRecord(item) ? item : undefined;
     if (settings === undefined) {
       wrong('is no mapping of settings; allowed is such as { context: . }');
       continue;
@@ -172,6 +171,11 @@ function readOne(
   const network = text('network') ?? 'default';
   if (network !== 'default' && network !== 'host')
     wrong(`\`network\` "${network}" is not allowed; allowed are \`default\` and \`host\``);
+  const secrets = texts('secrets', /^[\w.-]+$/, 'letters, digits and . - _');
+  // A definition has them in a line of its own, divided by commas.
+  const oddFile = Object.values(secrets).find((file) => file === '' || /[,"]/.test(file));
+  if (oddFile !== undefined)
+    wrong(`\`secrets\` has the file "${oddFile}"; allowed are paths without commas and quotes`);
   const repository =
     text('repository') ?? (defaults.prefix === undefined ? undefined : `${defaults.prefix}${name}`);
   if (repository === undefined) wrong('has no repository; allowed is `repository`, or the input `prefix`');
@@ -188,7 +192,7 @@ function readOne(
     target: text('target') ?? null,
     args: { ...defaults.args, ...texts('args', argumentPattern, 'letters, digits and _') },
     labels: texts('labels', /^[\w./-]+$/, 'letters, digits and . / - _'),
-    secrets: texts('secrets', /^[\w.-]+$/, 'letters, digits and . - _'),
+    secrets,
     platforms: [...new Set(platforms?.length ? platforms : defaults.platforms)],
     cache: isCache(cache) ? cache : 'none',
     hostNetwork: network === 'host',

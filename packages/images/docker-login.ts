@@ -55,7 +55,7 @@ export async function loginForBuild(options: {
 }): Promise<DockerLogin> {
   const { credentials, environment, temp, mask } = options;
   const own = environment['DOCKER_CONFIG'] ?? '';
-  const usual = own === '' ? join(environment['HOME'] ?? '/root', '.docker') : own;
+  const usual = own === '' ? join(environment['HOME'] ?? '/', '.docker') : own;
   const auths: Record<string, Json> = {};
   for (const registry of new Set(options.registries)) {
     const credential = await credentials(registry);

@@ -591,8 +591,8 @@ export function historyEntry<R extends Release>(
  * settles only.
  *
  * Throws `cancelled` and, when it cannot be taken back, `revert_failed`, both with the journal kept for the next run;
- * `lock_lost` when another run took over; `unfinished_release` while a workload is rolled out in place; `state_conflict` for a split that no release made; `router_unverified` when
- * the version serves already but the data plane says otherwise.
+ * `lock_lost` when another run took over; `unfinished_release` where a workload was left half rolled out; `state_conflict` for
+ * a split that no release made; `router_unverified` when the version serves already but the data plane says otherwise.
  */
 export async function deliver<R extends Release>(
   lease: Lease,
@@ -706,7 +706,7 @@ async function deliverWithin<R extends Release>(
     log: options.log,
     signal: options.signal,
     pauses: options.readPauses,
-  }).finally(() => recorded);
+  }).finally(async () => await recorded);
   if (plan.unchanged) {
     await claim();
     const observed = await router.verify(plan.traffic, deadlineIn(options.verifyTimeout), options.signal);

@@ -87,6 +87,21 @@ describe('an environment with a workload whose rolling update is unfinished', ()
     expect(await readdir(root, { recursive: true })).toEqual(files);
   });
 
+  it('is waited for while whoever began it is at work', async () => {
+    await release('1');
+    const { version } = await store.read('journal');
+    await store.write('journal', rolling('starting'), version);
+    const { context } = createTestContext();
+    const holder = await acquireLease({
+      ...{ store, run: run('7'), process: thisProcess(), isAlive: isHolderAlive, wait: 0 },
+      ...{ signal: context.signal, log: context.log },
+    });
+    const waiting = release('3', { 'lock-timeout': 20_000 });
+    await store.write('journal', rolling('finished'), version + 1);
+    await holder.release();
+    expect(await waiting).toMatchObject({ result: 'succeeded', outputs: { version: '3' } });
+  });
+
   it('is left alone by a post step of the same run', async () => {
     await release('1');
     const { version } = await store.read('journal');

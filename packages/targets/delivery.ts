@@ -14,6 +14,7 @@ import {
   describeTraffic,
   isInPlace,
   isSettled,
+  type Journal,
   peekJournal,
   planDelivery,
   type Probe,
@@ -28,7 +29,7 @@ import {
 import { type SlotShare, trafficChart, weightChart } from './charts.ts';
 import type { WindowResult } from './hold.ts';
 import type { DeliveryInputs, LedgerInputs } from './inputs.ts';
-import { requireWritable, type Target, type TargetRelease, withLease } from './open.ts';
+import { refuseLeftByOthers, requireWritable, type Target, type TargetRelease, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 import { deploymentPlan, describeEvent, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
 
@@ -393,9 +394,7 @@ async function respectFreeze({ target, inputs, wanted }: DeliveryRequest): Promi
 }
 
 /** A workload that is rolled out in place shares the state of its environment: what was begun there is not this run's to settle. */
-async function respectRollout({ target }: DeliveryRequest): Promise<void> {
-  requireOwn(await peekJournal(target.store), target.label, (journal) => !isInPlace(journal));
-}
+const isOwn = (journal: Journal) => !isInPlace(journal);
 
 /** Releases, or plans to: from the lease to the summary, with a deployment on GitHub that says how far it is. */
 export async function runDelivery(context: Context, request: DeliveryRequest): Promise<DeliveryOutcome> {
@@ -404,7 +403,7 @@ export async function runDelivery(context: Context, request: DeliveryRequest): P
   // Before anything is written, the lease and the deployment on GitHub included: what is frozen is not touched at all.
   try {
     await respectFreeze(request);
-    await respectRollout(request);
+    await refuseLeftByOthers(request.target, isOwn);
   } catch (thrown) {
     throw await withServing(request.target, thrown);
   }
@@ -439,7 +438,7 @@ async function moveTraffic(
         // Under the lease: it may have been frozen while this run waited for it.
         const brokeFreeze =
           wanted === null ? null : await passFreeze(target, inputs['break-freeze'], context.log);
-        await respectRollout(request);
+        requireOwn(await peekJournal(target.store), target.label, isOwn);
         // Where the state is elsewhere, the host is not touched before that is the run's own.
         if (target.keptIn !== 'platform') await requireWritable(target);
         const startProbing = () => {

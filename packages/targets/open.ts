@@ -6,8 +6,13 @@ import { createLinuxHost, type KubernetesRelease, type LinuxHostRelease } from '
 import {
   acquireLease,
   type Fence,
+  isSettled,
+  type Journal,
   type Lease,
+  peekJournal,
   type Platform,
+  readLease,
+  requireOwn,
   type Router,
   type RunIdentity,
   thisProcess,
@@ -209,6 +214,21 @@ export async function withLease<T>(
   } finally {
     await lease.release();
   }
+}
+
+/**
+ * Throws `unfinished_release` where the journal is of a release that another action has to go on with, before anything is written.
+ * While whoever began it may be at work, its lease is waited for instead: what is left then is looked at under the lease.
+ */
+export async function refuseLeftByOthers(
+  { label, store, isAlive }: Pick<Target, 'label' | 'store' | 'isAlive'>,
+  isOwn: (journal: Journal) => boolean,
+): Promise<void> {
+  const journal = await peekJournal(store);
+  if (journal === null || isSettled(journal) || isOwn(journal)) return;
+  const held = await readLease(store);
+  if (held !== null && (await isAlive(held.holder)) !== false) return;
+  requireOwn(journal, label, isOwn);
 }
 
 /** What the inputs say is to be released, on the platform that they name. */

@@ -69,7 +69,7 @@ import {
   textOfImage,
 } from './kubernetes-inputs.ts';
 import { stateIn } from './open-kubernetes.ts';
-import { runIdentity, withLease } from './open.ts';
+import { refuseLeftByOthers, runIdentity, withLease } from './open.ts';
 import type { deliveryOutputs } from './outputs.ts';
 import { openState, type State } from './state.ts';
 import { deploymentPlan, tracked, trackedAfter, type TrackedInputs } from './tracked.ts';
@@ -265,7 +265,7 @@ export async function runRolling(context: Context, request: RollingRequest): Pro
   const { target, inputs, release, strategy, known } = request;
   if (inputs['break-freeze'] === undefined) await requireNotFrozen(target.store, target.label);
   // Before anything is written, and again under the lease.
-  requireOwnOf(target, await peekJournal<RollingRelease>(target.store));
+  await refuseLeftByOthers(target, isOwnOf(target));
   if (inputs['dry-run']) return plan(context, request);
   const planned = deploymentPlan(inputs, { version: release.version, strategy, known });
   return tracked(context, inputs, planned, (progress) => roll(context, target, inputs, request, progress));
@@ -403,15 +403,16 @@ async function takeBack(work: Work, journal: RollingJournal, reason: Reason): Pr
 }
 
 /** An environment may have several workloads, or another strategy. */
-function requireOwnOf(target: RollingTarget, journal: RollingJournal | null): void {
-  requireOwn(journal, target.label, ({ to }) => to.slot === slotOf(target));
-}
+const isOwnOf =
+  (target: RollingTarget) =>
+  ({ to }: Journal): boolean =>
+    to.slot === slotOf(target);
 
 /** Brings an unfinished release of an earlier run to one of the two good states. */
 async function settle(work: Work): Promise<RollingJournal | null> {
   const journal = work.journal.current();
   if (journal === null) return null;
-  requireOwnOf(work.target, journal);
+  requireOwn(journal, work.target.label, isOwnOf(work.target));
   if (isSettled(journal)) {
     // It may have died before its entry in the history.
     if (journal.to.slot === slotOf(work.target)) await record(work);

@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { messageOf } from '@deploy-actions/core';
+import { imageBuilds, withEngine } from './image-builds.ts';
 import { changeovers } from './kubernetes-changeovers.ts';
 import { withCluster } from './kubernetes-cluster.ts';
 import { lostInSwitches, lostInUpdates } from './kubernetes-losses.ts';
@@ -24,6 +25,7 @@ const parts: Readonly<Record<string, Part>> = {
   start: { measures: [size, bytesLoaded, startToRefusal, startToRequest] },
   routers: { measures: [switchLatency] },
   scans: { measures: [scanSpeed] },
+  images: { measures: [imageBuilds], within: withEngine },
   kubernetes: { measures: [changeovers, lostInSwitches, lostInUpdates], within: withCluster },
 };
 

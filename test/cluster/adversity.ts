@@ -144,7 +144,7 @@ async function atEveryWrite<V>(
   await Promise.all(Array.from({ length: lanes.count }, work));
   const took = ((performance.now() - began) / 1_000).toFixed(0);
   say(
-    `${deed.name}: ${last} writes, ${cases} cases (${variants.map(([name]) => name).join(', ')}) in ${took} s`,
+    `${deed.name}: ${cases} cases up to write ${last} (${variants.map(([name]) => name).join(', ')}) in ${took} s`,
   );
   return { found, writes: last };
 }

@@ -7,12 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJob, type Job } from '../support/runner.ts';
 import { get, watch } from './api.ts';
 import { twoColours } from './blue-green-lane.ts';
-import { onStandIn } from './ground.ts';
+import { imageOf, onStandIn } from './ground.ts';
+import { app } from './lane.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import { openStage, type Stage } from './stage.ts';
 
-const [app, least] = ['shop', 3];
-const repository = 'acme/lane';
+/** Pods that the budget asks for. */
+const least = 3;
 /** Milliseconds between two looks of the autoscalers' controller, and some more. */
 const autoscalerPeriod = 16_000;
 
@@ -103,7 +104,7 @@ const release = (version: string, own: Record<string, string> = {}) =>
   job.step('blue-green-switch', {
     platform: 'kubernetes',
     service: app,
-    image: `${repository}:${version}`,
+    image: imageOf(version),
     watch: '0s',
     'drain-timeout': '1s',
     ...own,

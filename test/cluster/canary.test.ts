@@ -26,7 +26,7 @@ let load: Load | undefined;
 beforeAll(async () => {
   requirePrometheus();
   stage = await openStage('kubernetes-canary');
-  for (const version of ['1', '2', '3'])
+  for (const version of ['1', '2', '3', '4'])
     await publishServer(`acme/canaried:${version}`, { VERSION: version });
   await publishServer('acme/canaried:bad', { VERSION: 'bad', ERROR_EVERY: '5' });
   await publishServer('acme/canaried:crash', { VERSION: 'crash', CRASH_AFTER: '100ms' });
@@ -260,7 +260,7 @@ describe('canary by numbers of pods, with figures from Prometheus', () => {
     const before = await replicas();
     isBroken = true;
     try {
-      const outcome = await canary('1', { ...metrics(), pause: '8s', 'hold-timeout': '4s' });
+      const outcome = await canary('4', { ...metrics(), pause: '8s', 'hold-timeout': '4s' });
       expect(outcome, outcome.text).toMatchObject({
         ...{ result: 'inconclusive', reasonCode: 'metrics_unavailable' },
         message: expect.stringContaining('NaN') as string,

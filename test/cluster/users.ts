@@ -14,12 +14,13 @@ export async function addUser(folder: string, of = ''): Promise<() => void> {
   return () => rmSync(join(folder, name), { force: true });
 }
 
-/** Whether a process that runs is among the users, or among those of what `of` names. */
+/** Whether a process that runs is among the users (those that ended are taken away), or among those of what `of` names. */
 export async function isUsed(folder: string, of?: string): Promise<boolean> {
   for (const name of await readdir(folder).catch(() => [])) {
     const [pid = '', startTime = ''] = name.split('-');
-    if (!runs({ pid: Number(pid), startTime })) continue;
-    if (of === undefined || (await readFile(join(folder, name), 'utf8').catch(() => '')) === of) return true;
+    if (!runs({ pid: Number(pid), startTime })) rmSync(join(folder, name), { force: true });
+    else if (of === undefined || (await readFile(join(folder, name), 'utf8').catch(() => '')) === of)
+      return true;
   }
   return false;
 }

@@ -6,6 +6,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { lintBuilds } from '@deploy-actions/scanners';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { setupPython } from '../../scripts/setup-python.ts';
@@ -18,7 +19,7 @@ import {
 } from './customer-portal/src/tickets.ts';
 import { type Instance, startInstance } from './instance.ts';
 import { manageCommand } from './release.ts';
-import { makePlatform } from './platform.ts';
+import { makePlatform, platformImages } from './platform.ts';
 import { accessTo } from './realtime-service/hub.ts';
 
 const secret = 'a secret of the tests, of forty characters';
@@ -34,6 +35,17 @@ beforeAll(async () => {
   ({ python } = await setupPython());
 }, 300_000);
 afterAll(() => rm(scratch, { recursive: true, force: true }));
+
+describe('the Dockerfiles', () => {
+  test('pass the lint of build-images, with the arguments that they have by default', async () => {
+    const builds = Object.values(platformImages).map(({ context }) => ({
+      dockerfile: join(context, 'Dockerfile'),
+      args: { VERSION: '2.0.0' },
+      target: undefined,
+    }));
+    expect(await lintBuilds(platform, builds)).toEqual([]);
+  });
+});
 
 describe('the AI service', () => {
   let service: Instance;

@@ -126,6 +126,32 @@ describe('writing', () => {
     expect(registry.violations).toEqual([]);
   });
 
+  it('reads back until a copy that is behind has followed, and not for ever', async () => {
+    const registry = await double();
+    const old = registry.addImage(path, '1.0', both, 'old');
+    const digest = registry.addImage(path, 'v1', both, 'one');
+    const { proxy, image } = await throughProxy(registry.registry);
+    const registries = client();
+    const manifest = await registries.manifest(image, digest);
+    const put = () =>
+      registries.putManifest(image, '1.0', {
+        mediaType: manifest?.descriptor.mediaType ?? '',
+        body: manifest?.body ?? Buffer.alloc(0),
+      });
+    const stale = {
+      kind: 'answer',
+      status: 200,
+      headers: { 'content-type': mediaTypes.index },
+      body: registry.repository(path).manifests.get(old)?.body.toString() ?? '',
+    } as const;
+    const behind = { method: 'GET', path: `/v2/${path}/manifests/1.0`, fault: stale };
+    proxy.program([{ ...behind, times: 2 }]);
+    expect(await put()).toMatchObject({ digest });
+    registry.repository(path).tags.set('1.0', old);
+    proxy.program([behind]);
+    await expect(put()).rejects.toMatchObject({ reasonCode: 'state_conflict' });
+  });
+
   it('merges images of native runners into one index, the same whatever the order', async () => {
     const registry = await double();
     const image = { registry: registry.registry, path };

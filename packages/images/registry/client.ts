@@ -1,4 +1,11 @@
-import { canonicalJson, DeployError, type ImageReference, isRecord, textAt } from '@deploy-actions/core';
+import {
+  canonicalJson,
+  DeployError,
+  type ImageReference,
+  isRecord,
+  sleep,
+  textAt,
+} from '@deploy-actions/core';
 import {
   type Descriptor,
   type ImagePlatform,
@@ -11,6 +18,7 @@ import {
   sha256Of,
   textsOf,
 } from './manifest.ts';
+import { registryPatience } from './retry.ts';
 import { type Answer, createTransport, type RegistryOptions, saidBy } from './transport.ts';
 
 /** The repository of an image: `ghcr.io` and `acme/backend`. Every parsed reference is one. */
@@ -150,7 +158,13 @@ export function openRegistries(options: RegistryOptions): Registries {
       if (answer.status !== 201 && answer.status !== 200 && answer.status !== 202)
         throw rejected(answer, image.registry, `writing ${what}`);
     }
-    const there = await manifest(image, reference);
+    const { pause } = options.patience ?? registryPatience;
+    let there = await manifest(image, reference);
+    // Some answer from a copy that is a moment behind.
+    for (let attempt = 0; attempt < 3 && there?.descriptor.digest !== digest; attempt += 1) {
+      await sleep(pause * 2 ** attempt, options.signal, `reading ${what} back`);
+      there = await manifest(image, reference);
+    }
     if (there === undefined) {
       throw new DeployError('image_unverified', `${what} was written, and is not there.`, {
         remedy: 'Look at the registry: it took the tag and does not have it.',

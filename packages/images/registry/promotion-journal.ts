@@ -38,28 +38,27 @@ export function repositoriesOf(changes: readonly TagChange[]): Repository[] {
   return [...new Map(all).values()];
 }
 
-/**
- * Writes it in every repository, as an artifact of the image specification
- * (https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage) whose text is an annotation, so
- * that it has no blob of its own but the two bytes of an empty configuration.
- */
+/** Writes it in every repository. */
 export async function writeJournal(registries: Registries, journal: PromotionJournal): Promise<void> {
-  for (const image of repositoriesOf(journal.changes)) {
-    const config = await registries.putBlob(image, emptyBlob);
-    const descriptor = { digest: config.digest, size: config.size };
-    const body = canonicalJson({
-      schemaVersion: 2,
-      mediaType: mediaTypes.image,
-      artifactType,
-      config: { mediaType: artifactType, ...descriptor },
-      layers: [{ mediaType: 'application/vnd.oci.empty.v1+json', ...descriptor }],
-      annotations: { [annotation]: JSON.stringify(journal) },
-    });
-    await registries.putManifest(image, journalTag, {
-      mediaType: mediaTypes.image,
-      body: Buffer.from(body),
-    });
-  }
+  for (const image of repositoriesOf(journal.changes)) await writeTo(registries, image, journal);
+}
+
+/**
+ * An artifact of the image specification (https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage)
+ * whose text is an annotation, so that it has no blob of its own but the two bytes of an empty configuration.
+ */
+async function writeTo(registries: Registries, image: Repository, journal: PromotionJournal): Promise<void> {
+  const config = await registries.putBlob(image, emptyBlob);
+  const descriptor = { digest: config.digest, size: config.size };
+  const body = canonicalJson({
+    schemaVersion: 2,
+    mediaType: mediaTypes.image,
+    artifactType,
+    config: { mediaType: artifactType, ...descriptor },
+    layers: [{ mediaType: 'application/vnd.oci.empty.v1+json', ...descriptor }],
+    annotations: { [annotation]: JSON.stringify(journal) },
+  });
+  await registries.putManifest(image, journalTag, { mediaType: mediaTypes.image, body: Buffer.from(body) });
 }
 
 /** The journals that say of a promotion that it is not over, each once. Throws `state_too_new`, `state_corrupt`. */
@@ -112,20 +111,28 @@ function parseJournal(body: Buffer, where: string): PromotionJournal {
   return journal as unknown as PromotionJournal;
 }
 
-/** A registry that takes images alone has no journals; then a promotion that was killed is finished by the same step alone. */
+/**
+ * False where a registry takes images alone: then a promotion that is killed is finished by the same step alone. What another registry
+ * took is closed again, or a run that finds it would write what this one may have put back.
+ */
 export async function writeJournalIfTaken(
   registries: Registries,
   journal: PromotionJournal,
   log: Log,
 ): Promise<boolean> {
-  try {
-    await writeJournal(registries, journal);
-    return true;
-  } catch (thrown) {
-    if (!(thrown instanceof DeployError) || thrown.reasonCode !== 'registry_rejected') throw thrown;
-    log.warning(
-      `The registry does not take the journal of the promotion. If this step is killed, run it again with the same images. ${thrown.message}`,
-    );
-    return false;
+  const taken: Repository[] = [];
+  for (const image of repositoriesOf(journal.changes)) {
+    try {
+      await writeTo(registries, image, journal);
+      taken.push(image);
+    } catch (thrown) {
+      if (!(thrown instanceof DeployError) || thrown.reasonCode !== 'registry_rejected') throw thrown;
+      log.warning(
+        `${image.registry}/${image.path} does not take the note of the promotion. If this step is killed, run it again with the same images. ${thrown.message}`,
+      );
+      for (const other of taken) await writeTo(registries, other, { ...journal, state: 'over' });
+      return false;
+    }
   }
+  return true;
 }

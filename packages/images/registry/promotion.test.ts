@@ -234,10 +234,14 @@ describe('a promotion that fails', () => {
   });
 
   it('goes without a journal where the registry takes none', async () => {
-    const { candidates, state, promoted } = await shop();
-    const { end } = await promote(candidates(), accessWith(refusing(new RegExp(`${journalTag}$`))));
-    expect(end).toEqual({ kind: 'promoted' });
-    expect(state()).toEqual(promoted());
+    for (const repository of ['', 'portal/manifests/']) {
+      const { candidates, state, promoted, images } = await shop();
+      const none = refusing(new RegExp(`${repository}${journalTag}$`));
+      const { end } = await promote(candidates(), accessWith(none));
+      expect(end).toEqual({ kind: 'promoted' });
+      expect(state()).toEqual(promoted());
+      expect(await readJournals(accessWith().registries, images)).toEqual([]);
+    }
   });
 });
 

@@ -67,11 +67,6 @@ export interface KubernetesOptions {
   log: Log;
 }
 
-interface Belongings {
-  replicaSets: ReplicaSet[];
-  pods: Pod[];
-}
-
 /** How often a write is tried again when the object's status moved under it. */
 const conflictsAllowed = 12;
 
@@ -95,17 +90,14 @@ const autoscalerRight = (verb: 'get' | 'list' | 'patch'): Right => ({
 
 const defaultWorkerDrain = 300_000;
 
-/** What finds the ReplicaSets and pods of these members. */
-function queriesOf(members: readonly Member[]): string[] {
-  return [...new Set(members.flatMap(({ queries }) => queries))];
-}
-
 /** Everything that is released together, as it is now. */
 interface Sight {
   unit: Unit;
   members: Member[];
   autoscalers: Autoscalers;
 }
+
+type Belongings = { replicaSets: ReplicaSet[]; pods: Pod[] };
 
 /**
  * Slots as Deployments behind one Service, or behind several that are released as one: blue and green, or whatever
@@ -118,9 +110,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
   const services = [options.service].flat();
   const isShared = options.shared === true;
   const followers = options.followers ?? { workers: [], schedulers: [] };
-  const workerDrain = options.workerDrain ?? defaultWorkerDrain;
-  /** What pods and ReplicaSets of all slots were found by at the last look. */
+  /** What the pods of all slots were found by at the last look. */
   let lastQueries: string[] | undefined;
+  const workerDrain = options.workerDrain ?? defaultWorkerDrain;
   const slotWatch = createSlotWatch({ client, log, checkPath: options.checkPath, judged });
 
   async function look(): Promise<Sight> {
@@ -164,7 +156,11 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
   }
 
   /** What the Deployments of these members could have, by one question for each query. */
-  async function belongings(queries: readonly string[]): Promise<Belongings> {
+  function belongings(members: readonly Member[]): Promise<Belongings> {
+    return belongingsOf(queriesOf(members));
+  }
+
+  async function belongingsOf(queries: readonly string[]): Promise<Belongings> {
     const lists = await Promise.all(
       queries.map((labelSelector) =>
         Promise.all([
@@ -287,23 +283,24 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
     async observe() {
       // The labels that all slots share stay what they are, but for a hand that changes them.
       const guess = lastQueries;
-      const guessed = guess === undefined ? undefined : belongings(guess);
+      const guessed = guess === undefined ? undefined : belongingsOf(guess);
       guessed?.catch(() => {}); // told below, where it is waited for
       const sight = await look();
-      const queries = queriesOf(sight.members);
-      lastQueries = queries;
-      const isRight = guess !== undefined && isDeepStrictEqual(guess, queries);
-      const there = await (guessed !== undefined && isRight ? guessed : belongings(queries));
+      lastQueries = queriesOf(sight.members);
+      const there = await (isDeepStrictEqual(lastQueries, guess) && guessed !== undefined
+        ? guessed
+        : belongings(sight.members));
       return sight.unit.slots.map((slot) => slotOf(slot, sight, there));
     },
 
     async check(slot, release) {
       checkRelease(release);
-      const rights = client.requireRights([
+      const needed = [
         ...ownRights,
         ...(isShared ? [] : [autoscalerRight('list')]),
         ...(options.rights ?? []),
-      ]);
+      ];
+      const rights = client.requireRights(needed);
       rights.catch(() => {}); // told below, after what is wrong with the release itself
       const sight = await look();
       substitutionsIn(sight, slot, release);
@@ -527,8 +524,13 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
 
   /** Whether what runs there is known not to come up: asked for again, it is started anew. */
   async function isAiling(member: Member, deployment: Deployment): Promise<boolean> {
-    return judged(member, { deployment, ...(await belongings(member.queries)) }).failure !== null;
+    return judged(member, { deployment, ...(await belongings([member])) }).failure !== null;
   }
+}
+
+/** What ReplicaSets and pods of the members are listed by, each once. */
+function queriesOf(members: readonly Member[]): string[] {
+  return [...new Set(members.flatMap(({ queries }) => queries))];
 }
 
 /** A part of a pod template with other images; containers are merged by name. */

@@ -41,9 +41,13 @@ function trivyId(text: string): string {
 
 /** Whether two findings are about the same lines; one without lines is about its whole file. */
 function sameLines(one: Scanned, other: Scanned): boolean {
-  const [a, b] = [one, other].map(({ location }) => location);
-  if (a?.startLine == null || b?.startLine == null) return true;
-  return a.startLine <= (b.endLine ?? b.startLine) && b.startLine <= (a.endLine ?? a.startLine);
+  const [a, b] = [linesIn(one), linesIn(other)];
+  return a === undefined || b === undefined || (a.start <= b.end && b.start <= a.end);
+}
+
+function linesIn({ location }: Scanned): { start: number; end: number } | undefined {
+  const start = location?.startLine ?? null;
+  return start === null ? undefined : { start, end: location?.endLine ?? start };
 }
 
 /** A socket is a path of the host, too. */

@@ -62,7 +62,7 @@ dependencies = [{ name = "pillow" }]
 [[package]]
 name = "pillow"
 version = "8.0.1"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.example/simple" }
 `;
 
 function scan(inputs: Record<string, string> = {}): Promise<StepResult> {

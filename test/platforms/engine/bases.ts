@@ -1,20 +1,8 @@
 // Images that stand for those of Docker Hub: built once, and kept in the user's cache as the folder of a registry that has them.
 
-import {
-  copyFile,
-  cp,
-  link,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, cp, link, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cached, type Say } from '../../cluster/cache.ts';
+import { cached, cacheFolder, type Say } from '../../cluster/cache.ts';
 import { endDaemons, recordedDaemons } from '../../cluster/daemons.ts';
 import { debianLayer, keyOfValue } from '../../cluster/debian-root.ts';
 import { removeGroups, unmountAll } from '../../cluster/leftovers.ts';
@@ -38,8 +26,6 @@ const images = {
 } as const;
 
 const sources = join(import.meta.dirname, 'bases');
-/** Another than the engine's, which may be ended while these are built. */
-const buildGroup = `${controlGroup}-images`;
 const npmVersion = '11.6.2';
 
 export interface Bases {
@@ -52,7 +38,7 @@ export interface Bases {
 /** `library/python:3.11-slim` as Dockerfiles write it. */
 const shortName = (name: string): string => name.replace(/^library\//, '');
 
-/** The first time they are built: about a minute and a half, after the root of Debian. */
+/** The first time they are built, after the root of Debian: about a minute and a half. */
 export async function baseImages(programs: Programs, say: Say): Promise<Bases> {
   const layer = await debianLayer(say);
   const files = (await readdir(sources)).toSorted();
@@ -61,8 +47,10 @@ export async function baseImages(programs: Programs, say: Say): Promise<Bases> {
   const key = keyOfValue([images, contents, layer, process.version, npmVersion, programs.frontEnd]);
   const folder = await cached(`engine-images-${key}`, say, async (made) => {
     say('Building the images that stand for those of Docker Hub: about a minute and a half, once');
-    const scratch = await mkdtemp(join(tmpdir(), 'engine-images-'));
-    const record = join(scratch, 'processes');
+    // Under a name that the next try knows, for this one may be killed.
+    const scratch = join(cacheFolder, `engine-images-${key}.scratch`);
+    const [record, group] = [join(scratch, 'processes'), `${controlGroup}-images-${key}`];
+    await clean(scratch, record, group);
     try {
       const context = join(scratch, 'context');
       await cp(sources, context, { recursive: true });
@@ -78,13 +66,10 @@ export async function baseImages(programs: Programs, say: Say): Promise<Bases> {
       ]);
       await rm(join(context, 'node/bin/npm'), { force: true });
       await rm(join(context, 'node/bin/npx'), { force: true });
-      const digests = await buildInto(record, programs, context, made, say);
+      const digests = await buildInto({ record, programs, group, context, made, say });
       await writeFile(join(made, 'digests.json'), JSON.stringify(digests, null, 2));
     } finally {
-      await endDaemons(await recordedDaemons(record));
-      await removeGroups(buildGroup);
-      await unmountAll(scratch);
-      await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
+      await clean(scratch, record, group);
     }
   });
   return {
@@ -93,22 +78,38 @@ export async function baseImages(programs: Programs, say: Say): Promise<Bases> {
   };
 }
 
-async function buildInto(
-  record: string,
-  programs: Programs,
-  context: string,
-  made: string,
-  say: Say,
-): Promise<Record<string, string>> {
+/** Ends what runs there, and takes it away. */
+async function clean(scratch: string, record: string, group: string): Promise<void> {
+  await endDaemons(await recordedDaemons(record));
+  await removeGroups(group);
+  await unmountAll(scratch);
+  await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
+}
+
+async function buildInto(options: {
+  record: string;
+  programs: Programs;
+  group: string;
+  context: string;
+  made: string;
+  say: Say;
+}): Promise<Record<string, string>> {
+  const { record, programs, group, context, made, say } = options;
   await prepareRecord(record);
   const registry = await startRegistry(record, programs, join(made, 'registry'));
   const folder = join(context, '../builder');
-  const builder = await startBuilder({ record, programs, folder, registry, controlGroup: buildGroup });
+  const builder = await startBuilder({ record, programs, folder, registry, controlGroup: group });
   const env = await dockerEnvironment(join(context, '../docker'), programs, builder.address);
   const target = Object.fromEntries(
     Object.entries(images).map(([name, stage]) => [
       stage,
-      { context, target: stage, tags: [`${registry}/${name}`], output: ['type=registry'] },
+      {
+        context,
+        target: stage,
+        tags: [`${registry}/${name}`],
+        output: ['type=registry'],
+        ...(stage === 'debian' ? {} : { contexts: { root: 'target:debian' } }),
+      },
     ]),
   );
   const definition = join(context, '../bake.json');

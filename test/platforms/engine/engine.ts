@@ -130,6 +130,10 @@ async function startDocker(programs: Programs, registry: string): Promise<void> 
   await untilReady(processesFile, daemon, httpAnswers({ socketPath: dockerSocket }, '/_ping'));
 }
 
+function requireAll(settled: readonly PromiseSettledResult<unknown>[]): void {
+  for (const one of settled) if (one.status === 'rejected') throw one.reason as Error;
+}
+
 async function start(key: string, programs: Programs, bases: Bases, say: Say): Promise<State> {
   const began = performance.now();
   await mkdir(stateFolder, { mode: 0o700 });
@@ -142,12 +146,11 @@ async function start(key: string, programs: Programs, bases: Bases, say: Say): P
     await cp(bases.folder, inState('registry'), { recursive: true });
     const common = { record: processesFile, programs, controlGroup };
     const registry = await startRegistry(processesFile, programs, inState('registry'));
-    const [{ address }] = await Promise.all([
-      startBuilder({ ...common, folder: inState('builder'), registry }),
-      startDocker(programs, registry),
-    ]);
+    const builder = startBuilder({ ...common, folder: inState('builder'), registry });
+    // Both, even when one fails: what is recorded by then is ended.
+    await Promise.allSettled([builder, startDocker(programs, registry)]).then(requireAll);
     ending.signal.throwIfAborted();
-    const state: State = { key, registry, builder: address };
+    const state: State = { key, registry, builder: (await builder).address };
     await writeFile(completeFile, JSON.stringify(state));
     say(`The engine is up after ${((performance.now() - began) / 1_000).toFixed(1)} s`);
     return state;
@@ -267,7 +270,7 @@ export async function openEngine(say: Say): Promise<Engine> {
   const key = keyOfValue([programs, bases, network, controlGroup]);
   const [state, leave] = await enter(key, programs, bases, say);
   await mkdir(inState('callers'), { recursive: true });
-  const folder = await mkdtemp(inState('callers', '-').slice(0, -1));
+  const folder = await mkdtemp(inState('callers', 'caller-'));
   const env = await dockerEnvironment(
     join(folder, 'docker'),
     programs,

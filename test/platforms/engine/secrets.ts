@@ -9,7 +9,7 @@ import { end } from '../../support/command.ts';
 /** Where a build step finds the certificate authorities, which the other two name. */
 const caInBuild = '/run/secrets/ca';
 
-/** Writes them into the folder. `ca`, `pip-config` (for /etc/pip.conf) and `npm-config` (for ~/.npmrc); a machine may have none. */
+/** Writes them into the folder. `ca`, `pip-config` (for /etc/pip.conf) and `npm-config` (for npm's `userconfig`); a machine may have none. */
 export async function hostSecrets(folder: string): Promise<Record<string, string>> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const secrets: Record<string, string> = {};
@@ -23,8 +23,9 @@ export async function hostSecrets(folder: string): Promise<Record<string, string
   if (ca !== undefined) {
     secrets['ca'] = join(folder, 'ca');
     await copyFile(ca, secrets['ca']);
-    if (pip['cert'] !== undefined) pip['cert'] = caInBuild;
-    if (npm['cafile'] !== undefined) npm['cafile'] = caInBuild;
+    // Who has authorities of its own for one has them for all.
+    pip['cert'] = caInBuild;
+    npm['cafile'] = caInBuild;
   }
   const lines = (settings: Record<string, string>): string =>
     Object.entries(settings)
@@ -39,8 +40,10 @@ export async function hostSecrets(folder: string): Promise<Record<string, string
 async function pipSettings(): Promise<Record<string, string>> {
   const wanted = ['cert', 'index-url', 'extra-index-url', 'trusted-host', 'proxy'];
   const { stdout } = await end('python3', ['-m', 'pip', 'config', 'list']);
-  // Variables come after files, and win.
-  const found = [...stdout.matchAll(/^(?:global|install|:env:)\.([\w-]+)='(.*)'$/gm)];
+  // The later wins: a variable over a command's section over the global one.
+  const found = ['global', 'install', ':env:'].flatMap((section) => [
+    ...stdout.matchAll(new RegExp(`^${section}\\.([\\w-]+)='(.*)'$`, 'gm')),
+  ]);
   return Object.fromEntries(
     found.flatMap(([, name = '', value = '']) => (wanted.includes(name) ? [[name, value]] : [])),
   );

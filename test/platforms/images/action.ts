@@ -55,10 +55,12 @@ export async function createWorkspace(engine: Engine, files: Record<string, stri
     },
     async build(inputs, own = {}) {
       runs += 1;
-      const given = Object.entries({ limits: 'none', sarif: 'false', ...inputs }).map(([name, value]) => [
-        name,
-        typeof value === 'string' ? value : JSON.stringify(value),
-      ]);
+      const given = Object.entries({ limits: 'none', sarif: 'false', ...inputs }).map(
+        ([name, value]): [string, string] => [
+          name,
+          typeof value === 'string' ? value : JSON.stringify(value),
+        ],
+      );
       const read = await readInputs(definition, {
         environment: asStepEnvironment(Object.fromEntries(given)),
         workspace: folder,

@@ -247,6 +247,15 @@ describe('rules that the description does not hold', () => {
     expect((await send('POST', '/code-scanning/sarifs', body)).status).toBe(422);
     expect(github.takeProblems()).toHaveLength(1);
   });
+
+  it('SARIF: not as its schema says, in the end', async () => {
+    const run = { tool: { driver: { name: 't' } }, results: [{ level: 'fatal', message: { text: 'm' } }] };
+    const sarif = gzipSync(JSON.stringify({ version: '2.1.0', runs: [run] })).toString('base64');
+    const body = { commit_sha: github.head, ref: 'refs/heads/main', sarif };
+    expect((await send('POST', '/code-scanning/sarifs', body)).status).toBe(202);
+    await expect(github.stop()).rejects.toThrow(/its SARIF is not as the schema says: .*level/);
+    github = await startGitHub();
+  });
 });
 
 describe('Git', () => {

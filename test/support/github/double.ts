@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
+import { sarifProblems } from '../sarif.ts';
 import { loadContract } from './contract.ts';
 import { createInjections, type Fault, type Injection } from './faults.ts';
 import { executeGraphql, graphqlOperation, graphqlProblems } from './graphql.ts';
@@ -309,6 +310,11 @@ export async function startGitHub(options: GitHubDoubleOptions = {}): Promise<Gi
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      // Not when they come: reading the schema takes long enough for a client to take the double for silent.
+      for (const { id, sarif } of repository.analyses) {
+        const wrong = sarifProblems(sarif);
+        if (wrong !== '') problems.push(`analysis ${id}: its SARIF is not as the schema says: ${wrong}`);
+      }
       if (problems.length > 0) throw new Error(`The GitHub double saw problems:\n${problems.join('\n')}`);
     },
   };

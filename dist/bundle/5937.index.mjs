@@ -1,1 +1,0 @@
-const j=5937,v=[5937],A={5937:((M,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(6761),P=_(5056),D=_(6474),I=_(493),n=_(5748),s=_(5103),W=_(9891),U=_(9823),B=_(150),C=_(4014),R=_(7407),T=_(1910),K=_(9621),m=_(1320),L=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
