@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isMutation } from './api-proxy.ts';
 import { countPods, type PodCount } from './job-queue.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import {
   endpointProblems,
@@ -22,7 +23,7 @@ let lane: UnitLane;
 let schedulers: PodCount;
 beforeAll(async () => {
   standIn = await startStandIn();
-  lane = await openUnitLane(standIn, options);
+  lane = await openUnitLane(onStandIn(standIn), options);
   schedulers = await countPods(lane.stage.access, lane.stage.name, 'celery-beat');
 });
 afterAll(async () => {
@@ -79,8 +80,13 @@ describe('workers and a scheduler', { timeout }, () => {
   });
 
   it('are where the traffic is after a run that was killed at any write', async () => {
-    const { found } = await killAtWrites(lane, ({ path }) => /celery-|\/services\//.test(path), options);
+    const { found, kills } = await killAtWrites(
+      lane,
+      ({ path }) => /celery-beat|\/services\//.test(path),
+      options,
+    );
     expect(found).toEqual([]);
+    expect(kills).toBeGreaterThan(5);
     expect(schedulers.problems).toEqual([]);
     expect(schedulers.most()).toBe(1);
     expect(endpointProblems(lane)).toEqual([]);

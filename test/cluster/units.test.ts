@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isMutation } from './api-proxy.ts';
+import { onStandIn } from './ground.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 import { endpointProblems, killAtWrites, openUnitLane, problemsOfUnit, type UnitLane } from './unit-lane.ts';
 
@@ -12,7 +13,7 @@ let standIn: StandIn;
 let lane: UnitLane;
 beforeAll(async () => {
   standIn = await startStandIn();
-  lane = await openUnitLane(standIn);
+  lane = await openUnitLane(onStandIn(standIn));
 });
 afterAll(async () => {
   await lane.end();
@@ -111,8 +112,9 @@ describe('several Services as one', { timeout }, () => {
   });
 
   it('are on one colour again after a run that was killed at any write, whoever comes next', async () => {
-    const { found, apart } = await killAtWrites(lane, ({ path }) => path.includes('/services/'));
+    const { found, apart, kills } = await killAtWrites(lane, ({ path }) => path.includes('/services/'));
     expect(found).toEqual([]);
+    expect(kills).toBeGreaterThan(5);
     expect(endpointProblems(lane)).toEqual([]);
     // Between the two writes of a switch.
     expect(apart).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-import { isRecord, type Log } from '@deploy-actions/core';
+import { DeployError, isRecord, type Log } from '@deploy-actions/core';
 import {
   type Autoscaler,
   floorAnnotation,
@@ -37,6 +37,33 @@ export function floorOf({ metadata }: Autoscaler): Floor | undefined {
   }
 }
 
+/** How often a write is tried again: an autoscaler's status moves it every 15 s. */
+const conflictsAllowed = 8;
+
+/** One write, decided anew whenever the autoscaler moved under it. */
+async function write(
+  client: KubernetesClient,
+  autoscaler: Autoscaler,
+  fence: Fence,
+  decide: (current: Autoscaler) => Record<string, unknown> | undefined,
+  isMade: (current: Autoscaler) => boolean,
+): Promise<void> {
+  let current = autoscaler;
+  for (let conflicts = 0; ; conflicts += 1) {
+    const patch = decide(current);
+    if (patch === undefined) return;
+    await fence.check();
+    try {
+      await client.change(resources.autoscalers, { patch, from: current, isMade });
+      return;
+    } catch (thrown) {
+      const isConflict = thrown instanceof DeployError && thrown.reasonCode === 'state_conflict';
+      if (!isConflict || conflicts >= conflictsAllowed) throw thrown;
+      current = await client.get(resources.autoscalers, autoscaler.metadata.name);
+    }
+  }
+}
+
 /**
  * Keeps an autoscaler from making a Deployment smaller than `pods` until {@link lowerFloor}: one without load would, in the
  * time until it has the traffic, or after it lost it and before it is known not to be needed any more. Within its maximum.
@@ -48,24 +75,26 @@ export async function raiseFloor(
   fence: Fence,
   log: Log,
 ): Promise<void> {
-  const { name } = autoscaler.metadata;
-  const { minReplicas, maxReplicas } = autoscaler.spec;
-  const set = Math.min(pods, maxReplicas);
-  if ((minReplicas ?? 1) >= set) return;
-  const was = floorOf(autoscaler)?.was ?? minReplicas ?? null;
-  const floor: Floor = { was, set };
-  await fence.check();
-  log.info(
-    `HorizontalPodAutoscaler ${name}: minReplicas ${minReplicas ?? 1} → ${set} for the time of the release.`,
-  );
-  await client.change(resources.autoscalers, {
-    patch: {
+  const set = Math.min(pods, autoscaler.spec.maxReplicas);
+  const decide = (current: Autoscaler) => {
+    const { minReplicas } = current.spec;
+    if ((minReplicas ?? 1) >= set) return undefined;
+    const floor: Floor = { was: floorOf(current)?.was ?? minReplicas ?? null, set };
+    log.info(
+      `HorizontalPodAutoscaler ${current.metadata.name}: minReplicas ${minReplicas ?? 1} → ${set} for the time of the release.`,
+    );
+    return {
       metadata: { annotations: { [floorAnnotation]: JSON.stringify(floor) } },
       spec: { minReplicas: set },
-    },
-    from: autoscaler,
-    isMade: (current) => current.spec.minReplicas === set && floorOf(current)?.set === set,
-  });
+    };
+  };
+  await write(
+    client,
+    autoscaler,
+    fence,
+    decide,
+    (current) => current.spec.minReplicas === set && floorOf(current)?.set === set,
+  );
 }
 
 /** Gives an autoscaler back the minReplicas that it had, unless somebody changed it meanwhile. */
@@ -75,23 +104,21 @@ export async function lowerFloor(
   fence: Fence,
   log: Log,
 ): Promise<void> {
-  const floor = floorOf(autoscaler);
-  if (floor === undefined) return;
-  const isOurs = autoscaler.spec.minReplicas === floor.set;
-  await fence.check();
-  if (isOurs) {
-    log.info(
-      `HorizontalPodAutoscaler ${autoscaler.metadata.name}: minReplicas ${floor.set} → ${floor.was ?? 1}, as before the release.`,
-    );
-  }
-  await client.change(resources.autoscalers, {
-    patch: {
+  const decide = (current: Autoscaler) => {
+    const floor = floorOf(current);
+    if (floor === undefined) return undefined;
+    const isOurs = current.spec.minReplicas === floor.set;
+    if (isOurs) {
+      log.info(
+        `HorizontalPodAutoscaler ${current.metadata.name}: minReplicas ${floor.set} → ${floor.was ?? 1}, as before the release.`,
+      );
+    }
+    return {
       metadata: { annotations: { [floorAnnotation]: null } },
       ...(isOurs ? { spec: { minReplicas: floor.was } } : {}),
-    },
-    from: autoscaler,
-    isMade: (current) => floorOf(current) === undefined,
-  });
+    };
+  };
+  await write(client, autoscaler, fence, decide, (current) => floorOf(current) === undefined);
 }
 
 /** The pods that a slot without traffic needs before it may get it: as many as serve, where an autoscaler decides on them. */

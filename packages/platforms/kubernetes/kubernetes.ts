@@ -82,7 +82,7 @@ const ownRights: readonly Right[] = [
   { verb: 'get', group: '', resource: 'pods/proxy' },
   { verb: 'get', group: '', resource: 'services' },
 ];
-const autoscalerRight = (verb: 'list' | 'patch'): Right => ({
+const autoscalerRight = (verb: 'get' | 'list' | 'patch'): Right => ({
   verb,
   group: 'autoscaling',
   resource: 'horizontalpodautoscalers',
@@ -305,7 +305,9 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
       const sight = await look();
       substitutionsIn(sight, slot, release);
       await rights;
-      if (scaledMembers(sight).length > 0) await client.requireRights([autoscalerRight('patch')]);
+      if (scaledMembers(sight).length > 0) {
+        await client.requireRights([autoscalerRight('get'), autoscalerRight('patch')]);
+      }
       warn(slot, sight);
     },
 
