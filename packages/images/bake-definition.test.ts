@@ -30,7 +30,7 @@ const run = (own: Partial<BuildRun> = {}): BuildRun => ({
   cachePart: '',
   hashes: new Map([['frontend', 'sha256:1']]),
   workspace: '/w',
-  home: '/home/me',
+  home: '/h',
   rewriteTimestamps: true,
   ...own,
 });
@@ -78,13 +78,13 @@ describe('a definition for bake', () => {
   it('has files of secrets, and no secret', () => {
     const secrets = { pip: '~/.config/pip.conf', ca: 'certs/ca.pem', key: '/run/key' };
     expect(targetOf({ secrets })?.secret).toEqual([
-      'id=pip,src=/home/me/.config/pip.conf',
+      'id=pip,src=/h/.config/pip.conf',
       'id=ca,src=/w/certs/ca.pem',
       'id=key,src=/run/key',
     ]);
     expect(allowances([spec({ secrets, hostNetwork: true })], run())).toEqual([
       'network.host',
-      'fs.read=/home/me/.config/pip.conf',
+      'fs.read=/h/.config/pip.conf',
       'fs.read=/w/certs/ca.pem',
       'fs.read=/run/key',
     ]);
