@@ -1,1 +1,0 @@
-const j=9446,v=[9446],A={9446:((O,D,_)=>{_.r(D),_.d(D,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(849),P=_(5355),M=_(6987),n=_(915),s=_(774),I=_(8041),W=_(9891),B=_(9823),R=_(150),U=_(7226),C=_(7407),K=_(1910),L=_(9621),T=_(1320),m=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
