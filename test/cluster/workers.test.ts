@@ -121,8 +121,11 @@ describe('workers and a scheduler', { timeout: 400_000 }, () => {
     const step = await steps.step(action, inputs(own));
     expect(step.exitCode, step.log).toBe(0);
     expect(step.outputs['version']).toBe(version);
-    // It has waited for them: the pods of the old colour are gone.
-    const pods = await stage.kubectl('get', 'pods', '-l', `version=${other}`, '-o', 'name');
+    // It has waited for them: no pod of the old colour runs. The objects of those that have ended may be there for a moment more.
+    const running = 'status.phase!=Succeeded,status.phase!=Failed';
+    const pods = await stage.kubectl(
+      ...['get', 'pods', '-l', `version=${other}`, '--field-selector', running, '-o', 'name'],
+    );
     expect(pods).not.toMatch(/celery/);
     expect([await replicas(`celery-worker-${slot}`), await replicas(`celery-beat-${slot}`)]).toEqual([
       '2',
