@@ -20,6 +20,24 @@ import { onStandIn } from './ground.ts';
 import { exampleRules, openStage, type Stage } from './stage.ts';
 import { type StandIn, startStandIn } from './stand-in.ts';
 
+/** Asks for what is there, so that it changes nothing; with it, rights on autoscalers are needed. */
+const autoscaler = (colour: string): object => ({
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name: `shop-${colour}` },
+  spec: {
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: `shop-${colour}` },
+    minReplicas: 1,
+    maxReplicas: 3,
+    metrics: [
+      {
+        type: 'Resource',
+        resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } },
+      },
+    ],
+  },
+});
+
 let standIn: StandIn;
 let stage: Stage;
 let folder: string;
@@ -29,7 +47,7 @@ beforeAll(async () => {
   stage = await openStage();
   folder = await mkdtemp(join(tmpdir(), 'refusals-'));
   job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
-  await stage.apply(...twoColours(onStandIn(standIn)));
+  await stage.apply(...twoColours(onStandIn(standIn)), autoscaler('blue'), autoscaler('green'));
   await stage.rolledOut('shop-blue');
 });
 afterAll(async () => {
