@@ -246,43 +246,6 @@ describe('a release that goes well', () => {
     expect(history.at(-1)).toMatchObject({ result: 'serving', fled: digestOf(v2.release) });
   });
 
-  it('gives requests to a slot that it keeps their time when it needs the slot, not before', async () => {
-    const world = await serving();
-    const seen: string[] = [];
-    const releaseAt = async (what: Wanted<TestRelease>, age: number) => {
-      seen.length = 0;
-      const run = openRun(world);
-      const { router, platform, store } = run.options;
-      await deliver(run.lease, what, {
-        ...run.options,
-        store: { ...store, age: () => Promise.resolve(age) },
-        router: {
-          ...router,
-          capabilities: { ...router.capabilities, drain: false },
-          drain(slot, _deadline, _signal, stays = false) {
-            seen.push(`${stays ? 'leave' : 'drain'} ${slot}`);
-            return Promise.resolve({ complete: true, inFlight: null, elapsed: 0 });
-          },
-        },
-        platform: {
-          ...platform,
-          deploy(slot, ...given) {
-            seen.push(`deploy ${slot}`);
-            return platform.deploy(slot, ...given);
-          },
-        },
-      });
-      return [...seen];
-    };
-    expect(await releaseAt(v2, 0)).toEqual(['deploy green', 'leave blue']);
-    // What runs there already takes traffic as it is.
-    expect(await releaseAt(v1, 0)).toEqual(['leave green']);
-    expect(await releaseAt(v3, 0)).toEqual(['drain green', 'deploy green', 'leave blue']);
-    expect(await releaseAt(v2, 60_000)).toEqual(['deploy blue', 'leave green']);
-    expect(await releaseAt({ ...v3, keepPrevious: false }, 0)).toEqual(['drain blue']);
-    expect(await releaseAt(v1, 0)).toEqual(['deploy blue', 'leave green']);
-  });
-
   it('does not flee from a version that it only moves to another slot', async () => {
     const world = await serving();
     world.places.set('blue', { release: v1.release, up: false });

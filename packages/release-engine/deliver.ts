@@ -408,9 +408,7 @@ async function perform<R extends Release>(
       return 'held';
     }
     case 'drain': {
-      const stays = journal.phase === 'draining' && journal.keepPrevious;
-      const deadline = deadlineIn(options.drainTimeout);
-      const drained = await options.router.drain(effect.slot, deadline, signal, stays);
+      const drained = await options.router.drain(effect.slot, deadlineIn(options.drainTimeout), signal);
       driver.drained &&= drained.complete;
       const took = formatDuration(drained.elapsed);
       const count =
@@ -427,7 +425,7 @@ async function perform<R extends Release>(
       driver.event(
         'drained',
         drained.inFlight === null
-          ? `${effect.slot}: ${drained.elapsed < 1 ? 'goes on running' : `given ${took}`}; ${options.router.name} counts no requests`
+          ? `${effect.slot}: given ${took}; ${options.router.name} counts no requests`
           : `${effect.slot}: ${count} left after ${took}`,
       );
       return 'drained';
@@ -607,21 +605,6 @@ export async function deliver<R extends Release>(
   }
 }
 
-/** Milliseconds in which a slot that was kept without being drained is still drained before another version is put there. */
-const youth = 10_000;
-
-/** What the last release spared itself because its old version was kept. */
-async function drainKept<R extends Release>(
-  journal: JournalWriter<R>,
-  slot: string,
-  { router, drainTimeout, signal }: DeliveryOptions<R>,
-): Promise<void> {
-  const last = journal.current();
-  const isKept = last?.phase === 'finished' && last.keepPrevious && last.from?.slot === slot;
-  if (!isKept || router.capabilities.drain || (await journal.age()) > youth) return;
-  await router.drain(slot, deadlineIn(drainTimeout), signal);
-}
-
 async function deliverWithin<R extends Release>(
   lease: Lease,
   wanted: Wanted<R> | null,
@@ -719,7 +702,6 @@ async function deliverWithin<R extends Release>(
     return finish(null, settled);
   }
   await platform.check?.(plan.to, wanted.release);
-  if (!plan.adopted) await drainKept(journal, plan.to, options);
   // Without an old version there is nothing to share traffic with.
   const weights = plan.from === null ? [100] : wanted.weights;
   await router.check?.(weights);

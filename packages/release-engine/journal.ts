@@ -136,8 +136,6 @@ export async function peekJournal<R extends Release>(store: StateStore): Promise
 
 export interface JournalWriter<R extends Release> {
   current(): Journal<R> | null;
-  /** Milliseconds since it was written last, by the store's clock. */
-  age(): Promise<number>;
   /** Conditional on nobody else having written since it was opened or last written. */
   write(journal: Journal<R> | null): Promise<void>;
 }
@@ -167,5 +165,5 @@ export async function openJournal<R extends Release>(
     current = journal;
   };
   if (current !== null && !isSettled(current)) await write(current);
-  return { current: () => current, age: () => store.age(journalKey, version), write };
+  return { current: () => current, write };
 }

@@ -181,11 +181,8 @@ export interface Router {
    * Changes no traffic.
    */
   revive?(signal: AbortSignal): Promise<void>;
-  /**
-   * Waits until no request to the slot is in flight, or the deadline passes (`complete: false`). `stays`: the slot goes on running,
-   * so a router that counts no requests and only gives them time need not; whoever stops the slot drains it then.
-   */
-  drain(slot: string, deadline: Deadline, signal: AbortSignal, stays?: boolean): Promise<Drained>;
+  /** Waits until no request to the slot is in flight, or the deadline passes (`complete: false`). */
+  drain(slot: string, deadline: Deadline, signal: AbortSignal): Promise<Drained>;
 }
 
 /** A document with its version number; version 0 means it does not exist. */

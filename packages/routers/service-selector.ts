@@ -241,8 +241,7 @@ export function createServiceSelector(options: ServiceSelectorOptions): Router {
 
     verify,
 
-    async drain(_slot, deadline, signal, stays = false) {
-      if (stays) return { complete: true, inFlight: null, elapsed: 0 };
+    async drain(_slot, deadline, signal) {
       // Nodes follow within milliseconds; how many connections stay where they were, nobody knows.
       const margin = Math.min(options.margin ?? 2_000, deadline.remaining());
       await sleep(margin, signal, `giving the nodes time to follow ${all}`);

@@ -1,1 +1,0 @@
-const j=5575,v=[5575],A={5575:((D,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(6017),P=_(5460),M=_(6987),I=_(915),n=_(105),s=_(8041),U=_(9891),R=_(9823),W=_(150),B=_(7226),L=_(7407),T=_(1910),m=_(9621),C=_(1320),K=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
