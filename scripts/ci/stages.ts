@@ -9,17 +9,15 @@ const vitest = (name: string): Step => ({
   command: (file) => npm(name, '--', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`),
 });
 
-/**
- * What runs at once waits for most of its time, and no time of it matters. What counts lost requests or holds times against a limit has
- * the machine to itself, and so has what keeps both cores busy anyway.
- */
+/** One after the other: each counts lost requests, holds times against a limit, or keeps both cores busy anyway. */
 const stages: readonly (readonly Lane[])[] = [
   [[own('check')]],
   [[vitest('test')]],
   [[own('demo')]],
   [[own('test:load')]],
   [[own('test:chaos')]],
-  [[vitest('test:platforms')], [own('test:pages')]],
+  [[vitest('test:platforms')]],
+  [[own('test:pages')]],
   [[vitest('test:cluster')]],
 ];
 

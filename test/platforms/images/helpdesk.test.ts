@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Engine, openEngine } from '../engine/engine.ts';
 import { manifestAt } from '../engine/registry-client.ts';
-import { type BuildTimes, measureBuilds } from './build-times.ts';
+import { type BuildTimes, measureBuilds, most } from './build-times.ts';
 
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 let engine: Engine;
@@ -29,7 +29,7 @@ it('at once they take at most 1.15 of the slowest, or of their CPU time on the c
   say(
     `cold ${(times.cold.took / 1_000).toFixed(1)} s; at least ${(times.least / 1_000).toFixed(1)} s; one after another ${(sum / 1_000).toFixed(1)} s`,
   );
-  expect(times.cold.took).toBeLessThanOrEqual(1.15 * times.least);
+  expect(times.cold.took).toBeLessThanOrEqual(most * times.least);
 });
 
 it('unchanged they take less than a tenth, and no builder', () => {
