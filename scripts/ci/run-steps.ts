@@ -9,9 +9,6 @@ export interface Step {
   command(file: string): string[];
 }
 
-/** What goes on at the same time: steps one after the other, beside others. */
-export type Lane = readonly Step[];
-
 export interface Surroundings {
   /** A folder for the files with counts. */
   folder: string;
@@ -20,38 +17,25 @@ export interface Surroundings {
   signal: AbortSignal;
 }
 
-interface Ended extends Counts {
-  code: number | null;
-}
-
 /**
- * Runs stage after stage, the lanes of a stage at once, and sums up. Every step runs, whether the one before failed or not. The output
- * of a step that has a stage to itself is seen as it comes; of steps beside others, each whole when it has ended. An abort passes
- * SIGTERM on, and starts nothing more.
+ * Runs step after step and sums up. Every step runs, whether the one before failed or not; what it says is seen as it comes. An abort
+ * passes SIGTERM on, and starts nothing more.
  */
-export async function runSteps(stages: readonly (readonly Lane[])[], around: Surroundings): Promise<Counts> {
+export async function runSteps(steps: readonly Step[], around: Surroundings): Promise<Counts> {
   const sum: Counts = { passed: 0, failed: 0 };
-  for (const lanes of stages) {
-    const isAlone = lanes.length === 1;
-    const all = lanes.map(async (lane) => {
-      for (const step of lane) {
-        if (around.signal.aborted) return;
-        const { passed, failed } = await runStep(step, isAlone, around);
-        sum.passed += passed;
-        sum.failed += failed;
-      }
-    });
-    await Promise.all(all);
+  for (const step of steps) {
+    if (around.signal.aborted) break;
+    const { passed, failed } = await runStep(step, around);
+    sum.passed += passed;
+    sum.failed += failed;
   }
   return sum;
 }
 
-async function runStep({ name, command }: Step, isAlone: boolean, around: Surroundings): Promise<Ended> {
-  const { folder, cwd, signal } = around;
+async function runStep({ name, command }: Step, around: Surroundings): Promise<Counts> {
+  const { folder, cwd, say, signal } = around;
   const start = performance.now();
   const file = join(folder, `${name.replaceAll(/\W/g, '-')}.json`);
-  const kept: string[] = [];
-  const say = isAlone ? around.say : (text: string) => void kept.push(text);
   say(`::group::${name}\n`);
   const [program = '', ...args] = command(file);
   const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -64,8 +48,7 @@ async function runStep({ name, command }: Step, isAlone: boolean, around: Surrou
   const seconds = ((performance.now() - start) / 1_000).toFixed(0);
   say('\n::endgroup::\n');
   say(`${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds} s (exit code ${code})\n`);
-  if (!isAlone) around.say(kept.join(''));
-  return { ...counts, code };
+  return counts;
 }
 
 /** Null when it was ended by a signal, or could not be started. */

@@ -1,4 +1,4 @@
-import type { Lane, Step } from './run-steps.ts';
+import type { Step } from './run-steps.ts';
 
 const npm = (...args: string[]): string[] => ['npm', 'run', '--silent', ...args];
 
@@ -10,20 +10,20 @@ const vitest = (name: string): Step => ({
 });
 
 /** One after the other: each counts lost requests, holds times against a limit, or keeps both cores busy anyway. */
-const stages: readonly (readonly Lane[])[] = [
-  [[own('check')]],
-  [[vitest('test')]],
-  [[own('demo')]],
-  [[own('test:load')]],
-  [[own('test:chaos')]],
-  [[vitest('test:platforms')]],
-  [[own('test:pages')]],
-  [[vitest('test:cluster')]],
+const steps: readonly Step[] = [
+  own('check'),
+  vitest('test'),
+  own('demo'),
+  own('test:load'),
+  own('test:chaos'),
+  vitest('test:platforms'),
+  own('test:pages'),
+  vitest('test:cluster'),
 ];
 
-/** With a stage of its own for every `test:…` script that has no place yet: none is forgotten. */
-export function stagesFor(scripts: Record<string, string>): (readonly Lane[])[] {
-  const placed = new Set(stages.flat(2).map(({ name }) => name));
+/** With every `test:…` script that has no place yet at the end: none is forgotten. */
+export function stepsFor(scripts: Record<string, string>): Step[] {
+  const placed = new Set(steps.map(({ name }) => name));
   const others = Object.keys(scripts).filter((name) => name.startsWith('test:') && !placed.has(name));
-  return [...stages, ...others.map((name) => [[{ name, command: () => npm(name) }]])];
+  return [...steps, ...others.map((name) => ({ name, command: () => npm(name) }))];
 }
