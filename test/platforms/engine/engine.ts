@@ -84,6 +84,12 @@ function requireRoot(): void {
     throw new Error('the engine needs root: it makes mounts, control groups and a network interface');
 }
 
+/** So that what is measured is the build, and not the disk of this machine. */
+async function keepInMemory(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await output('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
+}
+
 /** What is in it says which processes are ended: nobody else may have written that. */
 async function requireOwnFolder(): Promise<void> {
   const { uid } = await stat(stateFolder);
@@ -143,6 +149,7 @@ async function start(key: string, programs: Programs, bases: Bases, say: Say): P
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
     await prepareRecord(processesFile);
+    await keepInMemory(inState('registry'));
     await cp(bases.folder, inState('registry'), { recursive: true });
     const common = { record: processesFile, programs, controlGroup };
     const registry = await startRegistry(processesFile, programs, inState('registry'));
@@ -291,6 +298,7 @@ export async function openEngine(say: Say): Promise<Engine> {
     docker,
     async freshBuilder(name) {
       const at = join(folder, `builder-${name}`);
+      await keepInMemory(at);
       const { daemon, address } = await startBuilder({
         record: processesFile,
         programs,
@@ -307,6 +315,7 @@ export async function openEngine(say: Say): Promise<Engine> {
           await endDaemons([daemon]);
           await docker('buildx', 'rm', '--force', name);
           await unmountAll(at);
+          await output('umount', ['--lazy', at]);
           await rm(at, { recursive: true, force: true, maxRetries: 3 });
         },
       };
