@@ -24,9 +24,30 @@ function told(written = ''): Counts {
   if (!isRecord(report)) return { passed: 0, failed: 0 };
   const passed = numberIn(report, 'numPassedTests') ?? numberIn(report, 'passed') ?? 0;
   const failed = numberIn(report, 'numFailedTests') ?? numberIn(report, 'failed') ?? 0;
-  const files: unknown[] = Array.isArray(report['testResults']) ? report['testResults'] : [];
-  return { passed, failed: failed + files.filter(couldNotStart).length };
+  return { passed, failed: failed + recordsIn(report['testResults']).filter(couldNotStart).length };
 }
+
+/** The tests that failed by vitest's JSON report, each with the first lines of why; and the files that could not be started. */
+export function failuresIn(written = ''): string[] {
+  const report = parsed(written);
+  if (!isRecord(report)) return [];
+  return recordsIn(report['testResults']).flatMap((file) => {
+    const name = String(file['name']);
+    if (couldNotStart(file)) return [`${name}: ${beginningOf(file['message'])}`];
+    return recordsIn(file['assertionResults'])
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName, failureMessages }) => {
+        const messages: unknown[] = Array.isArray(failureMessages) ? failureMessages : [];
+        return `${name}: ${String(fullName)}: ${beginningOf(messages[0])}`;
+      });
+  });
+}
+
+function recordsIn(value: unknown): Record<string, unknown>[] {
+  return Array.isArray(value) ? value.filter(isRecord) : [];
+}
+
+const beginningOf = (message: unknown): string => String(message).split('\n', 12).join('\n').slice(0, 1_500);
 
 /** A step that was killed may have left half of a file. */
 function parsed(text: string): unknown {
@@ -42,8 +63,7 @@ function numberIn(report: Record<string, unknown>, name: string): number | undef
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined;
 }
 
-function couldNotStart(file: unknown): boolean {
-  if (!isRecord(file) || file['status'] !== 'failed') return false;
-  const tests: unknown[] = Array.isArray(file['assertionResults']) ? file['assertionResults'] : [];
-  return !tests.some((test) => isRecord(test) && test['status'] === 'failed');
+function couldNotStart(file: Record<string, unknown>): boolean {
+  if (file['status'] !== 'failed') return false;
+  return !recordsIn(file['assertionResults']).some(({ status }) => status === 'failed');
 }

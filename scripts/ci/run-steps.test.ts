@@ -33,13 +33,44 @@ it('sums up what the steps count, and goes on after one that failed', async () =
     stub('lost', 'kill -9 $$'),
   ]);
   expect({ passed, failed }).toEqual({ passed: 50, failed: 4 });
-  expect(text.split('\n').filter((line) => line.includes(' passed, '))).toEqual([
+  const lines = [
     'check: 9 passed, 0 failed, 0 s (exit code 0)',
     'test: 40 passed, 2 failed, 0 s (exit code 1)',
     'demo: 0 passed, 1 failed, 0 s (exit code 3)',
     'load: 1 passed, 0 failed, 0 s (exit code 0)',
     'lost: 0 passed, 1 failed, 0 s (exit code null)',
+  ];
+  // As each ends, and all once more at the end.
+  expect(text.split('\n').filter((line) => line.includes(' passed, '))).toEqual([...lines, ...lines]);
+});
+
+it('says at the end which tests failed, and otherwise what a failed step said last', async () => {
+  const report = {
+    numPassedTests: 1,
+    numFailedTests: 1,
+    testResults: [
+      {
+        name: 'a.test.ts',
+        status: 'failed',
+        assertionResults: [
+          { status: 'passed', fullName: 'is good' },
+          { status: 'failed', fullName: 'is slow', failureMessages: ['expected 3 to be below 2\n at a'] },
+        ],
+      },
+      { name: 'b.test.ts', status: 'failed', message: 'no such module', assertionResults: [] },
+    ],
+  };
+  const { failed, text } = await run([
+    stub('test', `printf '%s' '${JSON.stringify(report)}' > "$1"; echo much; exit 1`),
+    stub('demo', 'echo the demo broke; exit 1'),
+    stub('load', 'echo fine'),
   ]);
+  expect(failed).toBe(3);
+  const summary = text.slice(text.indexOf('In short:'));
+  expect(summary).toContain('  a.test.ts: is slow: expected 3 to be below 2');
+  expect(summary).toContain('  b.test.ts: no such module');
+  expect(summary).toContain('  the demo broke');
+  expect(summary).not.toMatch(/is good|much|fine/);
 });
 
 it('counts a program that is not there as failed', async () => {

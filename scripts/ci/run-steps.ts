@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Counts, countsOf } from './counts.ts';
+import { type Counts, countsOf, failuresIn } from './counts.ts';
 
 export interface Step {
   name: string;
@@ -17,22 +17,38 @@ export interface Surroundings {
   signal: AbortSignal;
 }
 
-/**
- * Runs step after step and sums up. Every step runs, whether the one before failed or not; what it says is seen as it comes. An abort
- * passes SIGTERM on, and starts nothing more.
- */
-export async function runSteps(steps: readonly Step[], around: Surroundings): Promise<Counts> {
-  const sum: Counts = { passed: 0, failed: 0 };
-  for (const step of steps) {
-    if (around.signal.aborted) break;
-    const { passed, failed } = await runStep(step, around);
-    sum.passed += passed;
-    sum.failed += failed;
-  }
-  return sum;
+interface Outcome extends Counts {
+  /** What it came to, in a line. */
+  line: string;
+  /** Empty for a step without failures. */
+  failures: string[];
 }
 
-async function runStep({ name, command }: Step, around: Surroundings): Promise<Counts> {
+/** How much of what a step said last is shown again, where it does not say which tests failed. */
+const tailLength = 3_000;
+
+/**
+ * Runs step after step and sums up. Every step runs, whether the one before failed or not; what it says is seen as it comes, and what
+ * failed is said once more at the end, where it is looked for. An abort passes SIGTERM on, and starts nothing more.
+ */
+export async function runSteps(steps: readonly Step[], around: Surroundings): Promise<Counts> {
+  const outcomes: Outcome[] = [];
+  for (const step of steps) {
+    if (around.signal.aborted) break;
+    const outcome = await runStep(step, around);
+    around.say(`${outcome.line}\n`);
+    outcomes.push(outcome);
+  }
+  around.say(`\nIn short:\n`);
+  for (const { line, failures } of outcomes)
+    around.say([line, ...failures.map((failure) => failure.replaceAll(/^/gm, '  '))].join('\n') + '\n');
+  return {
+    passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
+    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+  };
+}
+
+async function runStep({ name, command }: Step, around: Surroundings): Promise<Outcome> {
   const { folder, cwd, say, signal } = around;
   const start = performance.now();
   const file = join(folder, `${name.replaceAll(/\W/g, '-')}.json`);
@@ -41,14 +57,25 @@ async function runStep({ name, command }: Step, around: Surroundings): Promise<C
   const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = () => void child.kill('SIGTERM');
   signal.addEventListener('abort', end, { once: true });
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', say);
-  const code = await codeOf(child, say);
+  let tail = '';
+  const hear = (text: string): void => {
+    tail = (tail + text).slice(-tailLength);
+    say(text);
+  };
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
+  const code = await codeOf(child, hear);
   signal.removeEventListener('abort', end);
-  const counts = countsOf(await readFile(file, 'utf8').catch(() => undefined), code);
+  const written = await readFile(file, 'utf8').catch(() => undefined);
+  const { passed, failed } = countsOf(written, code);
   const seconds = ((performance.now() - start) / 1_000).toFixed(0);
   say('\n::endgroup::\n');
-  say(`${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds} s (exit code ${code})\n`);
-  return counts;
+  const told = failuresIn(written);
+  return {
+    passed,
+    failed,
+    line: `${name}: ${passed} passed, ${failed} failed, ${seconds} s (exit code ${code})`,
+    failures: failed === 0 ? [] : told.length > 0 ? told : [tail.trim()],
+  };
 }
 
 /** Null when it was ended by a signal, or could not be started. */
