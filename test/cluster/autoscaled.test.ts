@@ -85,7 +85,7 @@ afterAll(async () => {
 });
 
 interface Autoscaler {
-  metadata: { name: string; annotations?: Record<string, string> };
+  metadata: { name: string; resourceVersion: string; annotations?: Record<string, string> };
   spec: { minReplicas?: number };
   status?: { conditions?: { type: string; status: string; reason: string }[] };
 }
@@ -100,6 +100,59 @@ const replicas = async (colour: string): Promise<number> =>
 const serving = (): Promise<string> =>
   stage.kubectl('get', 'service', app, '-o', 'jsonpath={.spec.selector.version}');
 
+interface Entry {
+  revision: number;
+  what: string;
+  value: unknown;
+}
+
+/** The values of a release's objects, in the order in which the cluster wrote them. */
+async function recordHistory() {
+  const entries: Entry[] = [];
+  const add = (metadata: { resourceVersion: string }, what: string, value: unknown): void => {
+    entries.push({ revision: Number(metadata.resourceVersion), what, value });
+    entries.sort((one, other) => one.revision - other.revision);
+  };
+  const fail = (cause: unknown): void =>
+    void entries.push({ revision: Infinity, what: 'failed', value: cause });
+  const path = (api: string, kinds: string, name: string): string =>
+    `/${api}/namespaces/${stage.name}/${kinds}?fieldSelector=metadata.name%3D${name}`;
+  const stops = await Promise.all([
+    watch<Autoscaler>(
+      stage.access,
+      path('apis/autoscaling/v2', 'horizontalpodautoscalers', `${app}-green`),
+      ({ object: { metadata, spec } }) => add(metadata, 'minReplicas of green', spec.minReplicas),
+      fail,
+    ),
+    watch<{ metadata: { resourceVersion: string }; spec: { replicas: number } }>(
+      stage.access,
+      path('apis/apps/v1', 'deployments', `${app}-green`),
+      ({ object: { metadata, spec } }) => add(metadata, 'replicas of green', spec.replicas),
+      fail,
+    ),
+    watch<{ metadata: { resourceVersion: string }; spec: { selector: Record<string, string> } }>(
+      stage.access,
+      path('api/v1', 'services', app),
+      ({ object: { metadata, spec } }) => add(metadata, 'serving', spec.selector['version']),
+      fail,
+    ),
+  ]);
+  return {
+    stop: () => stops.forEach((stop) => stop()),
+    /** Each value that it had, once for as long as it had it. */
+    valuesOf: (what: string): unknown[] =>
+      entries
+        .filter((entry) => entry.what === what)
+        .map(({ value }) => value)
+        .filter((value, index, all) => index === 0 || value !== all[index - 1]),
+    /** The last value of `what` that was written before `event` was first `value`. */
+    valueBefore(event: string, value: unknown, what: string): unknown {
+      const end = entries.findIndex((entry) => entry.what === event && entry.value === value);
+      return entries.slice(0, Math.max(end, 0)).findLast((entry) => entry.what === what)?.value;
+    },
+  };
+}
+
 const release = (version: string, own: Record<string, string> = {}) =>
   job.step('blue-green-switch', {
     platform: 'kubernetes',
@@ -112,22 +165,17 @@ const release = (version: string, own: Record<string, string> = {}) =>
 
 describe('colours that are scaled by themselves', { timeout: 300_000 }, () => {
   it('get as many pods as serve, are not made smaller before the switch, and are let go after it', async () => {
-    let [held, during] = [0, 0];
-    const look = setInterval(() => {
-      void autoscalerOf('green').then(async ({ spec }) => {
-        if ((await serving()) !== 'blue' || spec.minReplicas !== 4) return;
-        held += 1;
-        during = Math.max(during, await replicas('green'));
-      });
-    }, 100);
+    const history = await recordHistory();
     const step = await release('v1', { watch: '2s' });
-    clearInterval(look);
     expect(step.exitCode, step.log).toBe(0);
     expect(step.log).toMatch(
       /HorizontalPodAutoscaler shop-green: minReplicas 2 → 4 for the time of the release/,
     );
-    expect(held).toBeGreaterThan(0);
-    expect(during).toBe(4);
+    await expect.poll(() => history.valuesOf('minReplicas of green')).toEqual([2, 4, 2]);
+    history.stop();
+    expect(history.valuesOf('failed')).toEqual([]);
+    expect(history.valueBefore('serving', 'green', 'minReplicas of green')).toBe(4);
+    expect(history.valueBefore('serving', 'green', 'replicas of green')).toBe(4);
     expect([await serving(), await replicas('green'), await replicas('blue')]).toEqual(['green', 4, 4]);
     for (const colour of ['blue', 'green']) {
       const { spec, metadata } = await autoscalerOf(colour);
