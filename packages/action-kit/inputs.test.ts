@@ -103,6 +103,8 @@ describe('values of deploy.yml', () => {
     ['flag', 'true'],
     ['count', '3'],
     ['steps', ['x']],
+    ['steps', ['20']],
+    ['steps', [1.5]],
     ['share', [1]],
     ['time', 10],
     ['names', { a: 1 }],

@@ -39,7 +39,8 @@ function textOf(spec: InputSpec, value: Json): string | undefined {
     case 'duration':
       return value === 0 ? '0' : textAlone(value);
     case 'integers':
-      return Array.isArray(value) ? allTexts(value)?.join(',') : scalarText(value);
+      if (!Array.isArray(value)) return scalarText(value);
+      return value.every((item) => typeof item === 'number') ? value.join(',') : undefined;
     case 'list':
     case 'images':
       return Array.isArray(value) ? allTexts(value)?.join('\n') : textAlone(value);

@@ -36,7 +36,7 @@ function schemaOf(spec: InputSpec): Schema {
         anyOf: [
           { type: 'integer', ...limits(spec.min, spec.max) },
           { type: 'array', items: { type: 'integer', ...limits(spec.min, spec.max) }, minItems: 1 },
-          { type: 'string', pattern: String.raw`^\s*\d+(?:\s*[,\n]\s*\d+)*\s*$` },
+          { type: 'string', pattern: String.raw`^[\s,]*[+-]?\d+(?:\s*[,\n][\s,]*[+-]?\d+)*[\s,]*$` },
         ],
       };
     case 'percentage':

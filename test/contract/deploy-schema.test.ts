@@ -110,8 +110,12 @@ describe('the schema and the reader', () => {
     json: { kind: 'json', description: '' },
   };
 
+  const text = fc.string({ unit: fc.constantFrom(...'01+-.,% \nabhms='), maxLength: 5 });
   const value: fc.Arbitrary<Json> = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<Json>,
+    // Almost what is allowed, by itself and in a list.
+    text,
+    fc.array(fc.oneof(text, fc.integer({ min: -9, max: 120 }), fc.constantFrom(0.5, true)), { maxLength: 3 }),
     fc.constantFrom<Json>(
       'a',
       'b',
