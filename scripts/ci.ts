@@ -5,7 +5,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runSteps } from './ci/run-steps.ts';
-import { stepsFor } from './ci/steps.ts';
+import { stagesFor } from './ci/stages.ts';
 
 const root = join(import.meta.dirname, '..');
 const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
@@ -22,7 +22,7 @@ const prebuild = spawn(process.execPath, [join(root, 'scripts/prebuild.ts')], {
   stdio: ['ignore', log.fd, log.fd],
 });
 try {
-  const { passed, failed } = await runSteps(stepsFor(scripts), {
+  const { passed, failed } = await runSteps(stagesFor(scripts), {
     folder,
     cwd: root,
     say: (text) => void process.stdout.write(text),

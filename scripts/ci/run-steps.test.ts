@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runSteps, type Step } from './run-steps.ts';
-import { stepsFor } from './steps.ts';
+import { type Lane, runSteps, type Step } from './run-steps.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -18,19 +17,24 @@ const stub = (name: string, script: string): Step => ({
   command: (file) => ['sh', '-c', script, 'sh', file],
 });
 
-async function run(steps: Step[], signal = new AbortController().signal) {
+/** A stage for each step. */
+const inTurn = (...steps: Step[]): Lane[][] => steps.map((step) => [{ steps: [step] }]);
+
+async function run(stages: Lane[][], signal = new AbortController().signal) {
   const said: string[] = [];
-  const counts = await runSteps(steps, { folder, cwd: folder, say: (text) => void said.push(text), signal });
+  const counts = await runSteps(stages, { folder, cwd: folder, say: (text) => void said.push(text), signal });
   return { ...counts, said, text: said.join('') };
 }
 
 it('sums up what the steps count, and goes on after one that failed', async () => {
   const { passed, failed, text } = await run([
-    stub('check', 'echo {\\"passed\\":9,\\"failed\\":0} > "$1"'),
-    stub('test', 'echo {\\"numPassedTests\\":40,\\"numFailedTests\\":2} > "$1"; exit 1'),
-    stub('demo', 'exit 3'),
-    stub('load', 'true'),
-    stub('lost', 'kill -9 $$'),
+    ...inTurn(
+      stub('check', 'echo {\\"passed\\":9,\\"failed\\":0} > "$1"'),
+      stub('test', 'echo {\\"numPassedTests\\":40,\\"numFailedTests\\":2} > "$1"; exit 1'),
+      stub('demo', 'exit 3'),
+      stub('load', 'true'),
+      stub('lost', 'kill -9 $$'),
+    ),
   ]);
   expect({ passed, failed }).toEqual({ passed: 50, failed: 4 });
   const lines = [
@@ -60,11 +64,13 @@ it('says at the end which tests failed, and otherwise what a failed step said la
       { name: 'b.test.ts', status: 'failed', message: 'no such module', assertionResults: [] },
     ],
   };
-  const { failed, text } = await run([
-    stub('test', `printf '%s' '${JSON.stringify(report)}' > "$1"; echo much; exit 1`),
-    stub('demo', 'echo the demo broke; exit 1'),
-    stub('load', 'echo fine'),
-  ]);
+  const { failed, text } = await run(
+    inTurn(
+      stub('test', `printf '%s' '${JSON.stringify(report)}' > "$1"; echo much; exit 1`),
+      stub('demo', 'echo the demo broke; exit 1'),
+      stub('load', 'echo fine'),
+    ),
+  );
   expect(failed).toBe(3);
   const summary = text.slice(text.indexOf('In short:'));
   expect(summary).toContain('  a.test.ts: is slow: expected 3 to be below 2');
@@ -74,15 +80,39 @@ it('says at the end which tests failed, and otherwise what a failed step said la
 });
 
 it('counts a program that is not there as failed', async () => {
-  const { failed, text } = await run([{ name: 'gone', command: () => [join(folder, 'nothing')] }]);
+  const { failed, text } = await run(inTurn({ name: 'gone', command: () => [join(folder, 'nothing')] }));
   expect(failed).toBe(1);
   expect(text).toContain('ENOENT');
 });
 
-it('shows the output of a step as it comes', async () => {
+it('runs the lanes of a stage at once, and shows the output of each step whole', async () => {
+  const meet = (own: string, other: string) =>
+    `echo ${own} 1; touch ${own}; while ! test -e ${other}; do sleep 0.01; done; echo ${own} 2`;
+  const { passed, text } = await run([
+    [
+      { steps: [stub('left', meet('a', 'b'))] },
+      { steps: [stub('right', meet('b', 'a')), stub('after', 'echo c')] },
+    ],
+  ]);
+  expect(passed).toBe(3);
+  expect(text).toContain('::group::left\na 1\na 2\n\n::endgroup::\nleft: 1 passed');
+  expect(text).toContain('::group::right\nb 1\nb 2\n\n::endgroup::\nright: 1 passed');
+  expect(text.indexOf('::group::after')).toBeGreaterThan(text.indexOf('right: 1 passed'));
+});
+
+it('lets a lane give way to the others', async () => {
+  const priority = (name: string) => stub(name, 'nice');
+  const { text } = await run([
+    [{ steps: [priority('first')] }, { steps: [priority('second')], givesWay: true }],
+  ]);
+  expect(text).toContain('::group::first\n0\n');
+  expect(text).toContain('::group::second\n19\n');
+});
+
+it('shows the output of a step that has a stage to itself as it comes', async () => {
   const said: string[] = [];
   const waits = stub('waits', 'echo begun; while ! test -e told; do sleep 0.01; done');
-  const running = runSteps([waits], {
+  const running = runSteps(inTurn(waits), {
     folder,
     cwd: folder,
     say: (text) => void said.push(text),
@@ -97,15 +127,9 @@ it('ends what runs when it is told to, and starts nothing more', async () => {
   const stop = new AbortController();
   setTimeout(() => stop.abort(), 100);
   const { passed, failed, text } = await run(
-    [stub('long', 'exec sleep 60'), stub('next', 'true')],
+    [[{ steps: [stub('long', 'exec sleep 60'), stub('next', 'true')] }], ...inTurn(stub('last', 'true'))],
     stop.signal,
   );
   expect({ passed, failed }).toEqual({ passed: 0, failed: 1 });
-  expect(text).not.toMatch(/next/);
-});
-
-it('has a place for every suite of package.json', () => {
-  const names = (scripts: Record<string, string>) => stepsFor(scripts).map(({ name }) => name);
-  expect(names({})).toEqual(expect.arrayContaining(['check', 'test', 'demo', 'test:chaos', 'test:cluster']));
-  expect(names({ 'test:new': '', build: '' })).toEqual([...names({}), 'test:new']);
+  expect(text).not.toMatch(/next|last/);
 });

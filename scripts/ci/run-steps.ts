@@ -9,6 +9,13 @@ export interface Step {
   command(file: string): string[];
 }
 
+/** Steps that run one after the other, beside other lanes. */
+export interface Lane {
+  steps: readonly Step[];
+  /** Gives way to the lanes beside it whenever they want the processor (nice(1)). */
+  givesWay?: boolean;
+}
+
 export interface Surroundings {
   /** A folder for the files with counts. */
   folder: string;
@@ -28,16 +35,24 @@ interface Outcome extends Counts {
 const tailLength = 3_000;
 
 /**
- * Runs step after step and sums up. Every step runs, whether the one before failed or not; what it says is seen as it comes, and what
- * failed is said once more at the end, where it is looked for. An abort passes SIGTERM on, and starts nothing more.
+ * Runs stage after stage, the lanes of a stage at once, and sums up. Every step runs, whether the one before failed or not. The output
+ * of a step that has a stage to itself is seen as it comes; of steps beside others, each whole when it has ended. What failed is said
+ * once more at the end, where it is looked for. An abort passes SIGTERM on, and starts nothing more.
  */
-export async function runSteps(steps: readonly Step[], around: Surroundings): Promise<Counts> {
+export async function runSteps(stages: readonly (readonly Lane[])[], around: Surroundings): Promise<Counts> {
   const outcomes: Outcome[] = [];
-  for (const step of steps) {
-    if (around.signal.aborted) break;
-    const outcome = await runStep(step, around);
-    around.say(`${outcome.line}\n`);
-    outcomes.push(outcome);
+  for (const lanes of stages) {
+    const all = lanes.map(async ({ steps, givesWay = false }) => {
+      for (const step of steps) {
+        if (around.signal.aborted) return;
+        const kept: string[] = [];
+        const say = lanes.length === 1 ? around.say : (text: string) => void kept.push(text);
+        const outcome = await runStep(step, givesWay, { ...around, say });
+        around.say(`${kept.join('')}${outcome.line}\n`);
+        outcomes.push(outcome);
+      }
+    });
+    await Promise.all(all);
   }
   around.say(`\nIn short:\n`);
   for (const { line, failures } of outcomes)
@@ -48,12 +63,12 @@ export async function runSteps(steps: readonly Step[], around: Surroundings): Pr
   };
 }
 
-async function runStep({ name, command }: Step, around: Surroundings): Promise<Outcome> {
+async function runStep({ name, command }: Step, givesWay: boolean, around: Surroundings): Promise<Outcome> {
   const { folder, cwd, say, signal } = around;
   const start = performance.now();
   const file = join(folder, `${name.replaceAll(/\W/g, '-')}.json`);
   say(`::group::${name}\n`);
-  const [program = '', ...args] = command(file);
+  const [program = '', ...args] = [...(givesWay ? ['nice', '-n', '19'] : []), ...command(file)];
   const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = () => void child.kill('SIGTERM');
   signal.addEventListener('abort', end, { once: true });

@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Files whose tests wait for the cluster most of their time, each in a namespace of its own, and hold nothing against the clock that a
- * neighbour could spoil. Whatever is not named here has the machine to itself: load counts what it loses, limits are in seconds, and kills
- * go on in lanes of their own.
+ * neighbour could spoil. Whatever is named neither here nor below has the machine to itself: load counts what it loses, and limits are
+ * in seconds.
  */
 const beside = [
   'actions',
@@ -23,7 +23,14 @@ const beside = [
   'rolling-actions',
   'server',
   'service-selector',
-].map((name) => `test/cluster/${name}.test.ts`);
+].map(pathOf);
+
+/** Faults at every write of an action, in lanes of their own (adversity.ts): as busy as they are let be. */
+const kills = ['apply-chaos', 'chaos', 'rolling-chaos'].map(pathOf);
+
+function pathOf(name: string): string {
+  return `test/cluster/${name}.test.ts`;
+}
 
 const shared = {
   root: join(import.meta.dirname, '../..'),
@@ -40,7 +47,7 @@ export default defineConfig({
           ...shared,
           name: 'alone',
           include: ['test/cluster/**/*.test.ts'],
-          exclude: beside,
+          exclude: [...beside, ...kills],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },
@@ -49,6 +56,7 @@ export default defineConfig({
         // They share two cores with the cluster.
         test: { ...shared, name: 'beside', include: beside, maxWorkers: 2, sequence: { groupOrder: 2 } },
       },
+      { test: { ...shared, name: 'kills', include: kills, maxWorkers: 1, sequence: { groupOrder: 3 } } },
     ],
   },
 });

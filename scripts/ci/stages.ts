@@ -1,0 +1,49 @@
+import type { Lane, Step } from './run-steps.ts';
+
+const npm = (...args: string[]): string[] => ['npm', 'run', '--silent', ...args];
+
+/** A script of package.json that writes `{passed, failed}` with `--json FILE`. */
+const own = (name: string): Step => ({ name, command: (file) => npm(name, '--', '--json', file) });
+
+/** A script that is vitest, or those of its tests that are in these projects. */
+function vitest(script: string, ...projects: string[]): Step {
+  const only = projects.flatMap((project) => ['--project', project]);
+  return {
+    name: [script, ...projects].join(' '),
+    command: (file) =>
+      npm(script, '--', ...only, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`),
+  };
+}
+
+const alone = (step: Step): Lane[] => [{ steps: [step] }];
+
+/**
+ * What holds times against a limit, or keeps both cores busy, has the machine to itself. The cluster's tests wait most of their time:
+ * beside them goes what only has to come to an end.
+ */
+const stages: readonly (readonly Lane[])[] = [
+  alone(own('check')),
+  alone(own('demo')),
+  alone(own('test:load')),
+  alone(own('test:chaos')),
+  alone(vitest('test:platforms', 'timed')),
+  [
+    { steps: [vitest('test:cluster', 'alone', 'beside')] },
+    {
+      steps: [
+        vitest('test'),
+        vitest('test:platforms', 'untimed'),
+        own('test:pages'),
+        vitest('test:cluster', 'kills'),
+      ],
+      givesWay: true,
+    },
+  ],
+];
+
+/** With a stage of its own for every `test:…` script that has no place yet: none is forgotten. */
+export function stagesFor(scripts: Record<string, string>): (readonly Lane[])[] {
+  const placed = new Set(stages.flat().flatMap(({ steps }) => steps.map(({ name }) => name.split(' ')[0])));
+  const others = Object.keys(scripts).filter((name) => name.startsWith('test:') && !placed.has(name));
+  return [...stages, ...others.map((name) => alone({ name, command: () => npm(name) }))];
+}
