@@ -5,6 +5,8 @@ import {
   bake,
   type Baked,
   type Builder,
+  canRewriteTimestamps,
+  canWeighSteps,
   inspectBuilder,
   loginForBuild,
   refuseDemands,
@@ -19,12 +21,6 @@ export interface BuildResult {
   baked: Baked;
   /** Path of the definition. */
   file: string;
-}
-
-/** Times of the commit can be set into files by BuildKit from 0.13, but not by the one inside of old engines. */
-function canRewriteTimestamps({ limited, buildkit }: Builder): boolean {
-  const [major = 0, minor = 0] = /(\d+)\.(\d+)/.exec(buildkit)?.slice(1).map(Number) ?? [];
-  return !limited && (major > 0 || minor >= 13);
 }
 
 /** Builds what changed, all at once, and pushes it where that is asked for. Undefined where nothing changed: then no builder is needed. */
@@ -44,7 +40,16 @@ export async function buildChanged(
   );
   for (const { platforms, cache } of specs)
     refuseDemands(builder, { platforms, caches: [cache], provenance: inputs.provenance });
-  const run = { ...work.run, rewriteTimestamps: canRewriteTimestamps(builder) };
+  const run = {
+    ...work.run,
+    rewriteTimestamps: canRewriteTimestamps(builder),
+    weighsSteps: canWeighSteps(builder),
+  };
+  if (!run.weighsSteps && specs.some(({ cpuShares }) => cpuShares !== null)) {
+    log.warning(
+      'The builder is too old for `cpu-shares`, which is left out: all images are built with the same weight. It needs buildx 0.35 and BuildKit 0.31, which `docker/setup-buildx-action` brings.',
+    );
+  }
   const { definition } = toBuild({ plan, run });
   const login = await loginForBuild({
     registries: plan.map(({ image }) => image.registry),

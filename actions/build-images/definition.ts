@@ -49,7 +49,7 @@ export const definition = defineAction({
       kind: 'yaml',
       required: true,
       description:
-        'The images: a mapping of names to `repository`, `context`, `dockerfile`, `target`, `args`, `labels`, `secrets`, `platforms`, `cache` and `network`, or a list of such with `name`. Paths are relative to the workspace; the Dockerfile is the one of the context where none is said. `secrets` are files, by id.',
+        'The images: a mapping of names to `repository`, `context`, `dockerfile`, `target`, `args`, `labels`, `secrets`, `platforms`, `cache`, `network` and `cpu-shares`, or a list of such with `name`. Paths are relative to the workspace; the Dockerfile is the one of the context where none is said. `secrets` are files, by id. `cpu-shares` above 1024 let an image that takes longest go first where processors are short.',
       example: '{ backend: { context: . }, frontend: { context: ./customer-portal } }',
       config: 'build.images',
     },

@@ -107,6 +107,7 @@ export async function prepareWork(
       home: environment['HOME'] ?? '/',
       // Until a builder is known that can.
       rewriteTimestamps: false,
+      weighsSteps: false,
     },
   };
 }

@@ -1,21 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { allowances, bakeDefinition, type BuildRun, inputsLabel } from './bake-definition.ts';
+import { specWith } from './build-spec.fixture.ts';
 import type { BuildSpec } from './build-spec.ts';
 
-const spec = (own: Partial<BuildSpec> = {}): BuildSpec => ({
-  name: 'frontend',
-  repository: 'ghcr.io/acme/frontend',
-  context: 'customer-portal',
-  dockerfile: 'Dockerfile.frontend',
-  target: null,
-  args: {},
-  labels: {},
-  secrets: {},
-  platforms: [],
-  cache: 'none',
-  hostNetwork: false,
-  ...own,
-});
+const spec = (own: Partial<BuildSpec> = {}): BuildSpec =>
+  specWith({
+    name: 'frontend',
+    repository: 'ghcr.io/acme/frontend',
+    context: 'customer-portal',
+    dockerfile: 'Dockerfile.frontend',
+    ...own,
+  });
 const run = (own: Partial<BuildRun> = {}): BuildRun => ({
   tag: 'candidate-1',
   output: 'push',
@@ -32,6 +27,7 @@ const run = (own: Partial<BuildRun> = {}): BuildRun => ({
   workspace: '/w',
   home: '/h',
   rewriteTimestamps: true,
+  weighsSteps: true,
   ...own,
 });
 const targetOf = (own: Partial<BuildSpec> = {}, ownRun: Partial<BuildRun> = {}) =>
@@ -88,6 +84,12 @@ describe('a definition for bake', () => {
       'fs.read=/w/certs/ca.pem',
       'fs.read=/run/key',
     ]);
+  });
+
+  it('gives the steps of an image the weight that it says, where the builder can', () => {
+    expect(targetOf({ cpuShares: 4096 })?.resources).toEqual({ 'cpu-shares': 4096 });
+    expect(targetOf({ cpuShares: 4096 }, { weighsSteps: false })).not.toHaveProperty('resources');
+    expect(targetOf()).not.toHaveProperty('resources');
   });
 
   it('gives every image a cache of its own', () => {

@@ -29,6 +29,8 @@ export interface BuildRun {
   home: string;
   /** Whether the builder can set the times of files to the commit's; old engines cannot. */
   rewriteTimestamps: boolean;
+  /** Whether it can give the steps of an image a weight of their own. */
+  weighsSteps: boolean;
 }
 
 export interface BakeTarget {
@@ -41,6 +43,7 @@ export interface BakeTarget {
   platforms?: string[];
   secret?: string[];
   network?: string;
+  resources?: { 'cpu-shares': number };
   'cache-from'?: string[];
   'cache-to'?: string[];
   attest: string[];
@@ -167,6 +170,9 @@ export function bakeDefinition(specs: readonly BuildSpec[], run: BuildRun): Bake
               ),
             }),
         ...(spec.hostNetwork ? { network: 'host' } : {}),
+        ...(spec.cpuShares !== null && run.weighsSteps
+          ? { resources: { 'cpu-shares': spec.cpuShares } }
+          : {}),
         ...cacheOf(spec, run),
         attest: [
           run.provenance === 'none'

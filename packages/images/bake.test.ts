@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { silentLog } from '@deploy-actions/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bake, type BakeOptions } from './bake.ts';
-import { inspectBuilder, refuseDemands } from './builder.ts';
+import { canRewriteTimestamps, canWeighSteps, inspectBuilder, refuseDemands } from './builder.ts';
 
 // A stand-in for docker that says what docker and buildx were seen to say; the real ones run in test/platforms/images.
 const standIn = `#!/bin/sh
@@ -129,6 +129,22 @@ describe('a builder', () => {
     await inspected('', 'Error: failed to connect to the docker API at unix:///x');
     await expect(inspectBuilder(undefined, program())).rejects.toMatchObject({ reasonCode: 'unreachable' });
   });
+
+  it.each([
+    ['0.38.2', 'v0.34.2', false, true, true],
+    ['1.0.0', 'v1.0.0', false, true, true],
+    ['0.35.0', 'v0.30.9', false, true, false],
+    ['0.34.1', 'v0.31.0', false, true, false],
+    ['0.38.2', 'v0.12.5', false, false, false],
+    ['0.38.2', '', false, false, false],
+    ['0.38.2', 'v0.31.0', true, false, true],
+  ])(
+    'of buildx %s and BuildKit "%s" (limited: %s) can set times (%s) and weights (%s)',
+    (version, buildkit, limited, times, weights) => {
+      const builder = { version, buildkit, limited, name: 'b', driver: 'docker', platforms: [] };
+      expect([canRewriteTimestamps(builder), canWeighSteps(builder)]).toEqual([times, weights]);
+    },
+  );
 
   it('is not asked for what it cannot do', () => {
     const builder = {

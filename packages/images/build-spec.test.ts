@@ -24,6 +24,7 @@ describe('images as a user writes them', () => {
         cache: 'none',
         network: 'host',
         target: 'final',
+        'cpu-shares': 4096,
       },
     });
     expect(problems).toEqual([]);
@@ -40,6 +41,7 @@ describe('images as a user writes them', () => {
         platforms: ['linux/amd64'],
         cache: 'gha',
         hostNetwork: false,
+        cpuShares: null,
       },
       {
         name: 'frontend',
@@ -53,6 +55,7 @@ describe('images as a user writes them', () => {
         platforms: ['linux/amd64', 'linux/arm64'],
         cache: 'none',
         hostNetwork: true,
+        cpuShares: 4096,
       },
     ]);
   });
@@ -84,6 +87,8 @@ describe('images as a user writes them', () => {
     [{ a: { platforms: ['amd64'] } }, /`platforms` is not allowed/],
     [{ a: { cache: 's3' } }, /`cache` "s3" is not known/],
     [{ a: { network: 'bridge' } }, /`network` "bridge" is not allowed/],
+    [{ a: { 'cpu-shares': 1 } }, /`cpu-shares` is not allowed/],
+    [{ a: { 'cpu-shares': '4096' } }, /`cpu-shares` is not allowed/],
     [{ a: { repository: 'ghcr.io/acme/a:1' } }, /the repository "ghcr\.io\/acme\/a:1" is not allowed/],
     [{ a: { repository: 'x/y' }, b: { repository: 'x/y' } }, /a and b have the same repository/],
     [[{ name: 'a' }, { name: 'a', repository: 'x/y' }], /a: is there twice/],

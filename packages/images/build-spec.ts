@@ -23,6 +23,8 @@ export interface BuildSpec {
   cache: CacheKind;
   /** Whether RUN has the network of the builder's host. */
   hostNetwork: boolean;
+  /** The weight of each RUN against those of other images, where processors are short (cgroup CPU shares); null: that of the builder. */
+  cpuShares: number | null;
 }
 
 /** What holds for every image that does not say otherwise. */
@@ -46,7 +48,10 @@ const fields = [
   'platforms',
   'cache',
   'network',
+  'cpu-shares',
 ];
+/** What Linux takes for CPU shares; 1024 is the usual. */
+const [leastShares, mostShares] = [2, 262_144];
 /** Also what bake takes for the name of a target. */
 const namePattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export const platformPattern = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9]+)?$/;
@@ -171,6 +176,12 @@ function readOne(
   const network = text('network') ?? 'default';
   if (network !== 'default' && network !== 'host')
     wrong(`\`network\` "${network}" is not allowed; allowed are \`default\` and \`host\``);
+  const cpuShares = settings['cpu-shares'] ?? null;
+  const areShares = typeof cpuShares === 'number' && Number.isInteger(cpuShares);
+  if (cpuShares !== null && !(areShares && cpuShares >= leastShares && cpuShares <= mostShares))
+    wrong(
+      `\`cpu-shares\` is not allowed; allowed is a whole number from ${leastShares} to ${mostShares}; 1024 is what a step has otherwise`,
+    );
   const secrets = texts('secrets', /^[\w.-]+$/, 'letters, digits and . - _');
   // A definition has them in a line of its own, divided by commas.
   const oddFile = Object.values(secrets).find((file) => file === '' || /[,"]/.test(file));
@@ -196,5 +207,6 @@ function readOne(
     platforms: [...new Set(platforms?.length ? platforms : defaults.platforms)],
     cache: isCache(cache) ? cache : 'none',
     hostNetwork: network === 'host',
+    cpuShares: areShares ? cpuShares : null,
   };
 }

@@ -117,6 +117,22 @@ async function usesContainerd(context: ProgramContext): Promise<boolean> {
   return stdout.includes('io.containerd.snapshotter');
 }
 
+/** Whether a version as programs say theirs, `v0.34.2` or `0.38.2+azure`, is this one or newer. One that says none is old. */
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = /(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}
+
+/** Whether times of the commit can be set into files: by BuildKit from 0.13, but not by the one inside of old engines. */
+export function canRewriteTimestamps({ limited, buildkit }: Builder): boolean {
+  return !limited && isAtLeast(buildkit, 0, 13);
+}
+
+/** Whether steps can have a weight of their own: with buildx from 0.35 and BuildKit from 0.31. */
+export function canWeighSteps({ version, buildkit }: Builder): boolean {
+  return isAtLeast(version, 0, 35) && isAtLeast(buildkit, 0, 31);
+}
+
 /** What is asked of a builder. */
 export interface Demands {
   platforms: readonly string[];

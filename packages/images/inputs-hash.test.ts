@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { specWith } from './build-spec.fixture.ts';
 import type { BuildSpec } from './build-spec.ts';
 import { hashContext } from './context-hash.ts';
 import { hashInputs, type HashOptions } from './inputs-hash.ts';
@@ -17,22 +18,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(workspace, { recursive: true }));
 
-const spec = (own: Partial<BuildSpec> = {}): BuildSpec => ({
-  name: 'backend',
-  repository: 'r/backend',
-  context: '.',
-  dockerfile: 'Dockerfile',
-  target: null,
-  args: {},
-  labels: {},
-  secrets: {},
-  platforms: [],
-  cache: 'none',
-  hostNetwork: false,
-  ...own,
-});
 const hash = (own: Partial<BuildSpec> = {}, options: Partial<HashOptions> = {}) =>
-  hashInputs(spec(own), {
+  hashInputs(specWith(own), {
     workspace,
     args: {},
     provenance: 'none',

@@ -94,6 +94,17 @@ describe('images', () => {
     }
   });
 
+  it('have the weight that they say while they are built', async () => {
+    // Of cgroup v1 it is read as it was said; v2 has another scale, on which 100 is the usual.
+    const weighs = (shares: number) =>
+      `RUN cd /sys/fs/cgroup && if [ -e cpu/cpu.shares ]; then test "$(cat cpu/cpu.shares)" = ${shares}; else test "$(cat cpu.weight)" ${shares === 1024 ? '=' : '-gt'} 100; fi\n`;
+    await workspace.write({ 'a/Dockerfile': python(weighs(4096)), 'b/Dockerfile': python(weighs(1024)) });
+    const images = { ...two().images, a: { context: 'a', args: base(), 'cpu-shares': 4096 } };
+    expect((await workspace.build({ ...two(), images })).rebuilt).toEqual(['a', 'b']);
+    // It is no part of what they are made of.
+    expect((await workspace.build(two())).rebuilt).toEqual([]);
+  });
+
   it('are shown by a dry run, which builds and writes nothing', async () => {
     const { outcome, summary } = await workspace.build({ ...two(), 'dry-run': 'true' });
     expect(outcome).toMatchObject({ result: 'planned', outputs: { rebuilt: 'a,b' } });
