@@ -26,7 +26,6 @@ const stages: readonly (readonly Lane[])[] = [
   alone(own('demo')),
   alone(own('test:load')),
   alone(own('test:chaos')),
-  alone(vitest('test:platforms', 'timed')),
   [
     { steps: [vitest('test:cluster', 'alone', 'beside')] },
     {
@@ -39,6 +38,8 @@ const stages: readonly (readonly Lane[])[] = [
       givesWay: true,
     },
   ],
+  // Last, when nothing is built in the background any more, as it is on a new machine (scripts/prebuild.ts).
+  alone(vitest('test:platforms', 'timed')),
 ];
 
 /** With a stage of its own for every `test:…` script that has no place yet: none is forgotten. */
