@@ -1,7 +1,7 @@
 // The actions that look at and recover what runs, each with the rights of its example's Role, in this process: all that they
 // say is kept.
 
-import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSummary, type InputValues, type Outcome } from '@deploy-actions/action-kit';
@@ -41,7 +41,7 @@ async function textOf(directory: string): Promise<string> {
   return (await Promise.all(texts)).join('\n');
 }
 
-/** Runs an action's code with what a step would give it. */
+/** Runs an action's code with what a step would give it. The caller removes `temp`. */
 export async function runWith<I>(
   code: (inputs: I, context: ReturnType<typeof createTestContext>['context']) => Promise<Outcome>,
   inputs: I,
@@ -56,7 +56,10 @@ export async function runWith<I>(
     facts: { ...plain.context.facts, temp, runId: '7', actor: 'tester' },
     environment: { PATH: process.env['PATH'] },
   });
-  const outcome = await code(inputs, context);
+  const outcome = await code(inputs, context).catch(async (error: unknown) => {
+    await rm(temp, { recursive: true, force: true });
+    throw error;
+  });
   const log = lines.join('\n');
   const everything = [log, summary.text(), JSON.stringify(outcome), await textOf(temp)].join('\n');
   return { outcome, everything, log, temp };
