@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -105,7 +105,8 @@ it('lets a lane give way to the others', async () => {
   const { text } = await run([
     [{ steps: [priority('first')] }, { steps: [priority('second')], givesWay: true }],
   ]);
-  expect(text).toContain('::group::first\n0\n');
+  // These tests may themselves give way.
+  expect(text).toContain(`::group::first\n${getPriority()}\n`);
   expect(text).toContain('::group::second\n19\n');
 });
 
