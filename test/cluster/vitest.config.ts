@@ -12,9 +12,12 @@ const beside = [
   'cache',
   'cluster',
   'conformance',
+  'crash',
   'diagnose',
+  'followers',
   'helpdesk',
   'manifests',
+  'one-journal',
   'only-api',
   'pipeline',
   'refusals',
@@ -23,6 +26,8 @@ const beside = [
   'rolling-actions',
   'server',
   'service-selector',
+  'units',
+  'workers',
 ].map(pathOf);
 
 /** Faults at every write of an action, in lanes of their own (adversity.ts): as busy as they are let be. */
