@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deadlineIn, silentLog } from '@deploy-actions/core';
 import type { Fence } from '@deploy-actions/release-engine';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePorts } from '../../../test/support/ports.ts';
 import { platformConformance, type Behaviour } from '../conformance.ts';
 import { createLinuxHost } from './linux-host.ts';
 import { listProcesses } from './processes.ts';
@@ -59,8 +60,7 @@ let folder: string;
 let stateDir: string;
 let directory: string;
 
-// Each worker of the test runner has ports of its own.
-const firstPort = 21_000 + Number(process.env['VITEST_POOL_ID'] ?? 1) * 50;
+const { from: firstPort } = await freePorts(10);
 
 async function prepare(): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), 'linux-host-'));
