@@ -111,6 +111,9 @@ const tendingInterval = 1_000;
 
 const defaultCancelBudget = 4_000;
 
+/** Milliseconds for which what was seen may be acted on; a write of the traffic is conditional on it. */
+const freshFor = 250;
+
 /** Milliseconds in which a version that has traffic has to be ready again before it is taken back. */
 const hiccup = 5_000;
 
@@ -431,7 +434,7 @@ async function perform<R extends Release>(
       return 'drained';
     }
     case 'join':
-      await options.platform.followers?.join(effect.slot, step.readyBy, fence, signal);
+      await options.platform.followers?.join?.(effect.slot, step.readyBy, fence, signal);
       return 'joined';
     case 'hand-over': {
       const { followers } = options.platform;
@@ -470,6 +473,8 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
   const pauses = [...(options.readPauses ?? defaultPauses)];
   let sure = new Set<Sure>();
   let readyBy = deadlineIn(options.readyTimeout);
+  /** What was seen before a change of phase or a verification, neither of which changes anything of it. */
+  let kept: { slots: Slots<R>; traffic: Traffic; at: number } | undefined;
   for (let steps = 1; ; steps += 1) {
     const journal = driver.journal.current();
     if (journal === null) throw new DeployError('internal', 'The journal vanished.');
@@ -485,10 +490,17 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
           { remedy: 'See who else changes this environment, and whether its router and platform are well.' },
         );
       }
+      if (kept === undefined || performance.now() - kept.at > freshFor) {
+        const at = performance.now();
+        kept = { ...(await orAbandon(look(options, signal), atLast, 'looking at what is')), at };
+      }
+      const { slots, traffic } = kept;
       const seen = {
-        ...(await orAbandon(look(options, signal), atLast, 'looking at what is')),
+        slots,
+        traffic,
         sure,
         hasFollowers: options.platform.followers !== undefined,
+        hasWorkers: options.platform.followers?.join !== undefined,
       };
       effect = next(journal, seen, revisionsOf(options.platform));
       if (effect.do === 'take-back') throw new DeployError(effect.reason.reasonCode, effect.reason.message);
@@ -500,9 +512,11 @@ async function drive<R extends Release>(driver: Driver<R>): Promise<Journal<R>> 
         // A write is looked at anew.
         if (effect.do === 'shift' || effect.do === 'deploy') sure.delete('verified');
         if (made !== undefined) sure.add(made);
+        if (effect.do !== 'verify') kept = undefined;
         continue;
       }
     } catch (thrown) {
+      kept = undefined;
       const reason = reasonOf(thrown, signal);
       if (reason.reasonCode === 'lock_lost') throw thrown;
       const current = driver.journal.current() ?? journal;

@@ -209,6 +209,7 @@ function drive(start: Model, fails: (index: number) => boolean, killedAt = Infin
       traffic: { targets: model.targets, version: '1' },
       sure: model.sure,
       hasFollowers: model.followers !== undefined,
+      hasWorkers: model.followers !== undefined,
     };
     const effect = next(model.journal, seen);
     if (index >= killedAt) return { model, effects, stuck: null };

@@ -13,6 +13,8 @@ export interface Seen<R extends Release = Release> {
   sure: ReadonlySet<Sure>;
   /** The platform has workers or schedulers that go where the traffic goes. */
   hasFollowers?: boolean;
+  /** Some of them are to work beside the old ones before the traffic moves. */
+  hasWorkers?: boolean;
 }
 
 /** The one next thing to do. */
@@ -178,7 +180,7 @@ function keepAllTraffic<R extends Release>(
  * users wait: the traffic goes first, and workers follow.
  */
 function joined<R extends Release>({ strategy, to }: Journal<R>, seen: Seen<R>): Effect<R> | undefined {
-  const isAsked = seen.hasFollowers === true && strategy !== 'rollback' && !seen.sure.has('joined');
+  const isAsked = seen.hasWorkers === true && strategy !== 'rollback' && !seen.sure.has('joined');
   return isAsked ? { do: 'join', slot: to.slot } : undefined;
 }
 

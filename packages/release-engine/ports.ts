@@ -59,9 +59,9 @@ export interface Followers {
   plan(slot: string): Promise<string[]>;
   /**
    * Starts the workers of a slot beside those that work, and returns when they are ready. Asked before the slot gets traffic.
-   * Throws as `ready`.
+   * Throws as `ready`. Absent where there are none.
    */
-  join(slot: string, deadline: Deadline, fence: Fence, signal: AbortSignal): Promise<void>;
+  join?(slot: string, deadline: Deadline, fence: Fence, signal: AbortSignal): Promise<void>;
   /**
    * The slot's workers and schedulers are the only ones when it returns: its workers are started where they are not; those of
    * all other slots finish the jobs that they have and end; a scheduler of another slot is gone before its own starts.

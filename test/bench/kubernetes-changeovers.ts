@@ -50,10 +50,11 @@ export async function changeovers({ pairs, say }: BenchOptions): Promise<Row[]> 
     ...(goal === undefined ? {} : { goal, judged: 'median' }),
   });
   const [change, rollback] = ['switch', 'rollback'];
+  const switchGoal = medianOf(times.patch) + overPatch;
   return [
     row(change, 'kubectl patch: start to all traffic', times.patch),
-    row(change, 'idle colour ready to all traffic', times.traffic, medianOf(times.patch) + overPatch),
-    row(change, 'idle colour ready to verified, journalled', times.verified),
+    row(change, 'idle colour ready to all traffic', times.traffic, switchGoal),
+    row(change, 'idle colour ready to verified, journalled', times.verified, switchGoal),
     row(rollback, 'kubectl rollout undo: start to all traffic', times.undo),
     row(rollback, 'start to all traffic', times.back, rollbackGoal),
     row(rollback, 'start to end of the step', times.step),

@@ -28,6 +28,8 @@ export interface FollowersOptions {
   workerDrain: number;
   /** What the lease is called whose tokens are compared; undefined: there is one alone. */
   lease: string | undefined;
+  /** Whether there are workers among them: without, nothing has to be started before the traffic moves. */
+  hasWorkers: boolean;
   /** Everything that is released together, as it is now. */
   members(): Promise<Member[]>;
   /** One write to the Deployment of a slot, as often as its status moves under it. */
@@ -90,6 +92,12 @@ export function createFollowers(options: FollowersOptions): Followers {
         (deployment) => replicasOf(deployment) > 0,
       );
     }
+  }
+
+  async function join(slot: string, deadline: Deadline, fence: Fence, signal: AbortSignal): Promise<void> {
+    const workers = ofRole(await options.members(), 'worker');
+    await startWorkers(workers, slot, fence);
+    await becomeReady(workers, slot, deadline, signal);
   }
 
   async function becomeReady(
@@ -271,11 +279,7 @@ export function createFollowers(options: FollowersOptions): Followers {
       ];
     },
 
-    async join(slot, deadline, fence, signal) {
-      const workers = ofRole(await options.members(), 'worker');
-      await startWorkers(workers, slot, fence);
-      await becomeReady(workers, slot, deadline, signal);
-    },
+    ...(options.hasWorkers ? { join } : {}),
 
     async handOver(slot, isWayBack, deadline, fence, signal) {
       const members = await options.members();

@@ -383,6 +383,7 @@ export function createKubernetes(options: KubernetesOptions): Platform<Kubernete
             log,
             workerDrain,
             lease: options.lease,
+            hasWorkers: followers.workers.length > 0,
             members: async () => (await look()).members,
             write: writeTo,
             ready: readyMembers,

@@ -1,1 +1,0 @@
-const j=2291,v=[2291],A={2291:((D,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(9009),P=_(9194),M=_(6987),n=_(915),s=_(853),I=_(8041),W=_(9891),R=_(9823),U=_(150),B=_(7226),L=_(7407),T=_(1910),m=_(9621),C=_(1320),K=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
