@@ -27,15 +27,15 @@ async function run(stages: Lane[][], signal = new AbortController().signal) {
 }
 
 it('sums up what the steps count, and goes on after one that failed', async () => {
-  const { passed, failed, text } = await run([
-    ...inTurn(
+  const { passed, failed, text } = await run(
+    inTurn(
       stub('check', 'echo {\\"passed\\":9,\\"failed\\":0} > "$1"'),
       stub('test', 'echo {\\"numPassedTests\\":40,\\"numFailedTests\\":2} > "$1"; exit 1'),
       stub('demo', 'exit 3'),
       stub('load', 'true'),
       stub('lost', 'kill -9 $$'),
     ),
-  ]);
+  );
   expect({ passed, failed }).toEqual({ passed: 50, failed: 4 });
   const lines = [
     'check: 9 passed, 0 failed, 0 s (exit code 0)',

@@ -84,13 +84,18 @@ async function runStep({ name, command }: Step, givesWay: boolean, around: Surro
   const { passed, failed } = countsOf(written, code);
   const seconds = ((performance.now() - start) / 1_000).toFixed(0);
   say('\n::endgroup::\n');
-  const told = failuresIn(written);
   return {
     passed,
     failed,
     line: `${name}: ${passed} passed, ${failed} failed, ${seconds} s (exit code ${code})`,
-    failures: failed === 0 ? [] : told.length > 0 ? told : [tail.trim()],
+    failures: failed === 0 ? [] : failuresOf(written, tail),
   };
+}
+
+/** Which tests failed; what was said last, where the step does not tell. */
+function failuresOf(written: string | undefined, tail: string): string[] {
+  const told = failuresIn(written);
+  return told.length > 0 ? told : [tail.trim()];
 }
 
 /** Null when it was ended by a signal, or could not be started. */
