@@ -63,7 +63,7 @@ describe('a Deployment with a Service, and no colours', () => {
     expect(planned.log).toContain('make Deployment shop-blue like shop, with 2 replica(s)');
     expect(await admin.find(resources.deployments, 'shop-blue')).toBeUndefined();
 
-    const endpoints = await watchEndpoints(stage.access, stage.name, 'shop');
+    const endpoints = await watchEndpoints(stage.access, stage.name, 'shop', { from: 2 });
     const load = await startLoad({
       url: `${url}/`,
       rate: 200,
@@ -106,7 +106,7 @@ describe('a Deployment with a Service, and no colours', () => {
       const app = `killed-${write}`;
       await place(app);
       await stage.urlOf(app);
-      const endpoints = await watchEndpoints(stage.access, stage.name, app);
+      const endpoints = await watchEndpoints(stage.access, stage.name, app, { from: 2 });
       const when = write % 2 === 0 ? 'before' : 'after';
       const killed = await job.step('blue-green-switch', adopt(app, '2'), {
         imports: [crash],

@@ -20,11 +20,15 @@ export interface EndpointWatch {
   stop(): void;
 }
 
-/** Begins with endpoints that are ready. */
+/**
+ * Begins once so many endpoints are ready, which is later than that their pods are: the slices have a controller of their own. Rejects
+ * when that is not within `timeoutMs`.
+ */
 export async function watchEndpoints(
   access: Access,
   namespace: string,
   service: string,
+  { from = 1, timeoutMs = 30_000 } = {},
 ): Promise<EndpointWatch> {
   const slices = new Map<string, EndpointSlice>();
   const problems: string[] = [];
@@ -37,6 +41,8 @@ export async function watchEndpoints(
         conditions?.ready === false ? [] : [targetRef?.name ?? ''],
       ),
     );
+  const first = Promise.withResolvers<void>();
+  let hasBegun = false;
   const selector = encodeURIComponent(`kubernetes.io/service-name=${service}`);
   const stop = await watch<EndpointSlice>(
     access,
@@ -45,13 +51,34 @@ export async function watchEndpoints(
       const { name } = object.metadata;
       if (type === 'DELETED') slices.delete(name);
       else slices.set(name, object);
-      changes += 1;
       const count = ready().length;
+      if (!hasBegun && count < from) return;
+      hasBegun = true;
+      first.resolve();
+      changes += 1;
       least = Math.min(least, count);
       if (count === 0) problems.push(`no endpoint of ${service} was ready at change ${changes}`);
     },
-    (cause) => problems.push(String(cause)),
+    (cause) => {
+      problems.push(String(cause));
+      first.reject(cause);
+    },
   );
+  const late = setTimeout(
+    () =>
+      first.reject(
+        new Error(`${ready().length} of ${from} endpoints of ${service} were ready after ${timeoutMs} ms`),
+      ),
+    timeoutMs,
+  );
+  try {
+    await first.promise;
+  } catch (cause) {
+    stop();
+    throw cause;
+  } finally {
+    clearTimeout(late);
+  }
   return {
     ready,
     problems,
