@@ -6,7 +6,7 @@ import { acquireLease, thisProcess } from '@deploy-actions/release-engine';
 import { silentLog } from '@deploy-actions/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countsOf, startLoad } from '../support/load/index.ts';
-import { get } from './api.ts';
+import { watchEndpoints } from './endpoint-watch.ts';
 import type { Account } from './namespace.ts';
 import { restartWith, rulesOf, type Said } from './operations.ts';
 import { nodePortService, publishServer, serverDeployment } from './server-image.ts';
@@ -32,30 +32,15 @@ const uids = async (app: string): Promise<string[]> =>
 const strategyOf = (name: string, field = 'strategy'): Promise<string> =>
   stage.kubectl('get', name, '-o', `jsonpath={.spec.${field}}`);
 
-/** The fewest ready endpoints of a Service that were seen until `stop`. */
-function watchReady(service: string): { stop(): Promise<number> } {
-  let least = Number.POSITIVE_INFINITY;
-  let on = true;
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${stage.name}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
-  const watching = (async () => {
-    while (on) {
-      const { items } = (await get(stage.access, path)) as {
-        items: { endpoints: { conditions: { ready?: boolean } }[] | null }[];
-      };
-      const ready = items
-        .flatMap(({ endpoints }) => endpoints ?? [])
-        .filter(({ conditions }) => conditions.ready === true);
-      least = Math.min(least, ready.length);
-      await delay(50);
-    }
-  })();
-  return {
-    async stop() {
-      on = false;
-      await watching;
-      return least;
-    },
-  };
+/** Does the work; resolves to what it does and to the fewest endpoints of the Service, of three, that were ready meanwhile. */
+async function watched<T>(service: string, work: () => Promise<T>): Promise<{ done: T; least: number }> {
+  const endpoints = await watchEndpoints(stage.access, stage.name, service, { from: 3 });
+  try {
+    const done = await work();
+    return { done, least: endpoints.least };
+  } finally {
+    endpoints.stop();
+  }
 }
 
 const budget = (app: string, minAvailable: number): object => ({
@@ -125,10 +110,10 @@ describe('a Deployment', () => {
       kinds: ['new'],
       phase: 'restart',
     });
-    const watched = watchReady('shop');
     try {
-      const said = await restarted({ service: 'shop' });
+      const { done: said, least } = await watched('shop', () => restarted({ service: 'shop' }));
       expect(said.outcome, said.log).toMatchObject({ result: 'succeeded', outputs: { pods: 3, ready: 3 } });
+      expect(least).toBeGreaterThanOrEqual(3);
       await delay(4_000);
       const report = await load.stop();
       const counts = countsOf(report.phases.find(({ name }) => name === 'restart')?.kinds ?? {});
@@ -138,7 +123,6 @@ describe('a Deployment', () => {
     } finally {
       load.kill();
     }
-    expect(await watched.stop()).toBeGreaterThanOrEqual(3);
     expect((await uids('shop')).filter((uid) => before.includes(uid))).toEqual([]);
     expect(await strategyOf('deployment/shop')).toBe(strategy);
   });
@@ -203,10 +187,11 @@ describe('a Deployment', () => {
   it('whose strategy stops all pods at once is refused, and moved by eviction when asked', async () => {
     await expect(restarted({ workload: 'moved' })).rejects.toMatchObject({ reasonCode: 'unsupported' });
     const before = await uids('moved');
-    const watched = watchReady('moved');
-    const said = await restarted({ workload: 'moved', strategy: 'evict' });
+    const { done: said, least } = await watched('moved', () =>
+      restarted({ workload: 'moved', strategy: 'evict' }),
+    );
     expect(said.outcome, said.log).toMatchObject({ result: 'succeeded', outputs: { pods: 3, ready: 3 } });
-    expect(await watched.stop()).toBeGreaterThanOrEqual(2);
+    expect(least).toBeGreaterThanOrEqual(2);
     expect((await uids('moved')).filter((uid) => before.includes(uid))).toEqual([]);
   });
 
@@ -221,10 +206,9 @@ describe('a Deployment', () => {
 it('a StatefulSet is restarted by partition, within its budget', async () => {
   const before = await uids('kept');
   const strategy = await strategyOf('statefulset/kept', 'updateStrategy');
-  const watched = watchReady('kept');
-  const said = await restarted({ workload: 'statefulset/kept' });
+  const { done: said, least } = await watched('kept', () => restarted({ workload: 'statefulset/kept' }));
   expect(said.outcome, said.log).toMatchObject({ result: 'succeeded', outputs: { pods: 3, ready: 3 } });
-  expect(await watched.stop()).toBeGreaterThanOrEqual(2);
+  expect(least).toBeGreaterThanOrEqual(2);
   expect((await uids('kept')).filter((uid) => before.includes(uid))).toEqual([]);
   expect(await strategyOf('statefulset/kept', 'updateStrategy')).toBe(strategy);
 });
