@@ -1,5 +1,5 @@
 import { DeployError, digestOf, sleep } from '@deploy-actions/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { failureOf } from '../../test/support/failure.ts';
 import { deliver, type Delivery, type DeliveryOptions, planDelivery, type Wanted } from './deliver.ts';
 import { readHistory } from './history.ts';
@@ -127,6 +127,88 @@ describe('a release that goes well', () => {
     ]);
     expect(order.slice(-3)).toEqual(['grow green', 'ready green', 'apply']);
     expect(weightIn(world, '2')).toBe(100);
+  });
+
+  it('looks once before it moves the traffic, and anew where that was too long ago', async () => {
+    // The clock stands still but for the slow store.
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    for (const [pause, seen] of [
+      [0, 'look deploy look ready look record apply'],
+      [300, 'look deploy look ready look record look apply'],
+    ] as const) {
+      const world = await serving();
+      const run = openRun(world, { verifyTimeout: 10_000 });
+      const { platform, router, store } = run.options;
+      const order: string[] = [];
+      const looking: typeof platform = {
+        ...platform,
+        observe: (...given) => {
+          order.push('look');
+          return platform.observe(...given);
+        },
+        deploy: (...given) => {
+          order.push('deploy');
+          return platform.deploy(...given);
+        },
+        ready: (...given) => {
+          order.push('ready');
+          return platform.ready(...given);
+        },
+      };
+      const applying: typeof router = {
+        ...router,
+        apply: (...given) => {
+          order.push('apply');
+          return router.apply(...given);
+        },
+      };
+      const recording: typeof store = {
+        ...store,
+        write(...given) {
+          if (order.at(-1) === 'look' && order.includes('ready')) order.push('record');
+          vi.advanceTimersByTime(pause);
+          return store.write(...given);
+        },
+      };
+      await deliver(run.lease, v2, {
+        ...run.options,
+        platform: looking,
+        router: applying,
+        store: recording,
+      });
+      const first = order.lastIndexOf('look', order.indexOf('deploy'));
+      expect(order.slice(first, order.indexOf('apply') + 1).join(' ')).toBe(seen);
+      expect(weightIn(world, '2')).toBe(100);
+      expect(world.wrongs).toEqual([]);
+    }
+  });
+
+  it('has workers join before the traffic moves only where there are some, and hands over either way', async () => {
+    for (const [hasWorkers, seen] of [
+      [true, ['join green', 'apply', 'hand over to green']],
+      [false, ['apply', 'hand over to green']],
+    ] as const) {
+      const run = openRun(await serving());
+      const { platform, router } = run.options;
+      const order: string[] = [];
+      const join = (slot: string) => Promise.resolve(void order.push(`join ${slot}`));
+      const handOver = (slot: string) => Promise.resolve(void order.push(`hand over to ${slot}`));
+      const followers = { plan: () => Promise.resolve([]), handOver, ...(hasWorkers ? { join } : {}) };
+      const applying: typeof router = {
+        ...router,
+        apply: (...given) => {
+          order.push('apply');
+          return router.apply(...given);
+        },
+      };
+      await deliver(run.lease, v2, {
+        ...run.options,
+        platform: { ...platform, followers },
+        router: applying,
+      });
+      expect(order).toEqual(seen);
+    }
   });
 
   it('gives the traffic back though what was grown for it does not get ready', async () => {
