@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJob, type Job, type StepResult } from '../support/runner.ts';
 import { ask } from './api.ts';
+import { watchEndpoints } from './endpoint-watch.ts';
 import { kubeconfigOf } from './kubeconfig.ts';
 import {
   createNamespace,
@@ -49,6 +50,8 @@ beforeAll(async () => {
   job = await createJob({ env: { KUBECONFIG: stage.releaser.kubeconfig } });
   await stage.apply(...twoColours(onStandIn(standIn)), autoscaler('blue'), autoscaler('green'));
   await stage.rolledOut('shop-blue');
+  // The last thing that changes by itself.
+  (await watchEndpoints(stage.access, stage.name, 'shop')).stop();
 });
 afterAll(async () => {
   await job.end();

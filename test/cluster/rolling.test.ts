@@ -32,7 +32,8 @@ async function place(name: string, replicas = 2): Promise<string> {
 describe('a Deployment', () => {
   it('is planned by field without a write, then updated with a hook, a grace period and no pod missing', async () => {
     const workload = await place('web');
-    const before = await field(workload, '.metadata.resourceVersion');
+    const wanted = () => field(workload, "['metadata.annotations', 'metadata.labels', 'spec']");
+    const before = await wanted();
     const planned = await update(workload, 'acme/rolled:2', { inputs: { 'dry-run': true } });
     expect(planned.outcome).toMatchObject({ result: 'planned', outputs: { version: '1' } });
     expect(planned.outcome.report).toMatchObject({
@@ -42,7 +43,7 @@ describe('a Deployment', () => {
         'spec.strategy.rollingUpdate.maxUnavailable: 25% → 0',
       ]),
     });
-    expect(await field(workload, '.metadata.resourceVersion')).toBe(before);
+    expect(await wanted()).toBe(before);
     await expect(stage.kubectl('get', 'lease', 'deploy-actions.deployment.web.lease')).rejects.toThrow();
 
     const { outcome, lines } = await update(workload, 'acme/rolled:2');

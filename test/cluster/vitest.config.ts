@@ -41,6 +41,7 @@ const shared = {
   root: join(import.meta.dirname, '../..'),
   testTimeout: 120_000,
   hookTimeout: 300_000,
+  expect: { poll: { timeout: 10_000 } },
 };
 
 export default defineConfig({

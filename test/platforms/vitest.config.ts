@@ -9,6 +9,7 @@ const shared = {
   testTimeout: 120_000,
   // The first time, Trivy and the engine are built: minutes.
   hookTimeout: 1_500_000,
+  expect: { poll: { timeout: 10_000 } },
 };
 
 export default defineConfig({

@@ -185,9 +185,7 @@ const points = Object.values(STEPS).flatMap((step) => step.counts);
 
 test('counts every way of changing something once, in order, and leaves the process alone', async () => {
   const { ended, counted, world, output, close } = await run(`${everything}\nconsole.log('done');`, {});
-  await expect
-    .poll(() => Object.values(STEPS).filter((step) => !step.effect(world)), { timeout: 2000 })
-    .toEqual([]);
+  await expect.poll(() => Object.values(STEPS).filter((step) => !step.effect(world))).toEqual([]);
   close();
   expect({ ended, output }).toEqual({ ended: 0, output: 'done\n' });
   expect(counted).toEqual(points);
@@ -203,7 +201,7 @@ test.each(Object.keys(STEPS))('dies before and after: %s', async (name) => {
     expect(counted).toHaveLength(last);
     const done = steps.slice(0, when === 'after' ? at + 1 : at);
     // A child that was started works on after the death of its parent, hence the wait.
-    await expect.poll(() => done.filter(([, step]) => !step.effect(world)), { timeout: 2000 }).toEqual([]);
+    await expect.poll(() => done.filter(([, step]) => !step.effect(world))).toEqual([]);
     expect(steps.slice(done.length).filter(([, step]) => step.effect(world))).toEqual([]);
     close();
   };

@@ -214,7 +214,7 @@ describe('linux-host', { timeout: 20_000 }, () => {
     const platform = createHost();
     await start('blue', release('1', 'master'), platform);
     const output = () => readFile(join(stateDir, 'slots', 'blue', '1.log'), 'utf8');
-    await expect.poll(output, { timeout: 5_000 }).toBe('the worker runs\n');
+    await expect.poll(output).toBe('the worker runs\n');
     await platform.retire('blue', held);
     expect(await copiesOf('blue')).toEqual([]);
     expect(await output()).toBe('the worker runs\n');

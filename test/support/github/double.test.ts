@@ -358,10 +358,12 @@ describe('faults', () => {
   });
 
   it('answer late, and take effect at once or late', async () => {
-    github.inject({ nth: 1, fault: faults.late(100) });
-    github.inject({ nth: 2, fault: faults.lateEffect(100) });
-    const first = create();
-    await expect.poll(deployments, { interval: 5, timeout: 80 }).toBe(1);
+    github.inject({ nth: 1, fault: faults.late(500) });
+    github.inject({ nth: 2, fault: faults.lateEffect(500) });
+    let isAnswered = false;
+    const first = create().finally(() => (isAnswered = true));
+    await expect.poll(deployments, { interval: 5 }).toBe(1);
+    expect(isAnswered).toBe(false);
     expect(await first).toBe(201);
     const second = create();
     await expect.poll(() => github.calls.length, { interval: 5 }).toBe(2);
