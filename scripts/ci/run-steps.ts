@@ -69,8 +69,9 @@ async function runStep({ name, command }: Step, givesWay: boolean, around: Surro
   const file = join(folder, `${name.replaceAll(/\W/g, '-')}.json`);
   say(`::group::${name}\n`);
   const [program = '', ...args] = [...(givesWay ? ['nice', '-n', '19'] : []), ...command(file)];
-  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-  const end = () => void child.kill('SIGTERM');
+  // A group of its own: npm ends by the signal without telling the shell that it started.
+  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const end = () => endGroup(child);
   signal.addEventListener('abort', end, { once: true });
   let tail = '';
   const hear = (text: string): void => {
@@ -96,6 +97,16 @@ async function runStep({ name, command }: Step, givesWay: boolean, around: Surro
 function failuresOf(written: string | undefined, tail: string): string[] {
   const told = failuresIn(written);
   return told.length > 0 ? told : [tail.trim()];
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGTERM');
+  } catch (error) {
+    // It has ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** Null when it was ended by a signal, or could not be started. */
