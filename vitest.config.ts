@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['{actions,packages,scripts,test}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'test/load/**', 'test/chaos/**', 'test/cluster/**', 'test/platforms/**'],
     // Most of the time is spent waiting for processes, not computing.
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 10_000 } },

@@ -3,7 +3,10 @@ import type { Lane, Step } from './run-steps.ts';
 const npm = (...args: string[]): string[] => ['npm', 'run', '--silent', ...args];
 
 /** A script of package.json that writes `{passed, failed}` with `--json FILE`. */
-const own = (name: string): Step => ({ name, command: (file) => npm(name, '--', '--json', file) });
+const own = (name: string, ...args: string[]): Step => ({
+  name,
+  command: (file) => npm(name, '--', ...args, '--json', file),
+});
 
 /** A script that is vitest, or those of its tests that are in these projects. */
 function vitest(script: string, ...projects: string[]): Step {
@@ -18,25 +21,17 @@ function vitest(script: string, ...projects: string[]): Step {
 const alone = (step: Step): Lane[] => [{ steps: [step] }];
 
 /**
- * What holds times against a limit, or keeps both cores busy, has the machine to itself. The cluster's tests wait most of their time:
- * beside them goes what only has to come to an end.
+ * What holds times against a limit waits for most of its time: on a host for requests, on the cluster for controllers. Beside it, and
+ * giving way to it, goes what only has to come to an end.
  */
 const stages: readonly (readonly Lane[])[] = [
-  alone(own('check')),
-  alone(own('demo')),
-  alone(own('test:load')),
-  alone(own('test:chaos')),
+  [{ steps: [own('demo'), own('test:load')] }, { steps: [own('check'), vitest('test')], givesWay: true }],
   [
     { steps: [vitest('test:cluster', 'alone', 'beside')] },
-    {
-      steps: [
-        vitest('test'),
-        vitest('test:platforms', 'untimed'),
-        own('test:pages'),
-        vitest('test:cluster', 'kills'),
-      ],
-      givesWay: true,
-    },
+    // Fewer cases at once than where it is alone: they share what the others leave. Kills, which keep the API server busy, begin
+    // when the cluster's tests of times are over.
+    { steps: [own('test:chaos', '--lanes', '4'), vitest('test:cluster', 'kills')], givesWay: true },
+    { steps: [vitest('test:platforms', 'untimed'), own('test:pages')], givesWay: true },
   ],
   // Last, when nothing is built in the background any more, as it is on a new machine (scripts/prebuild.ts).
   alone(vitest('test:platforms', 'timed')),
