@@ -6,6 +6,7 @@ export * from './json.ts';
 export * from './markdown.ts';
 export * from './nearest.ts';
 export * from './process.ts';
+export * from './process-stat.ts';
 export * from './progress.ts';
 export * from './reason-codes.ts';
 export * from './time.ts';

@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePorts } from '../../../test/support/ports.ts';
 import { platformConformance, type Behaviour } from '../conformance.ts';
 import { createLinuxHost } from './linux-host.ts';
-import { listProcesses } from './processes.ts';
+import { isAlive, listProcesses } from './processes.ts';
 import type { LinuxHostRelease } from './release.ts';
 
 const held: Fence = { token: 1, check: async () => {} };
@@ -71,10 +72,15 @@ async function prepare(): Promise<void> {
 }
 
 async function cleanUp(): Promise<void> {
-  for (const slot of ['blue', 'green']) {
-    for (const { pid } of await copiesOf(slot)) process.kill(pid, 'SIGKILL');
-  }
+  await end(['blue', 'green']);
   await rm(folder, { recursive: true, force: true });
+}
+
+/** Kills what runs in the slots, and waits until it has ended: until then its ports are taken, though its environment is gone. */
+async function end(slots: string[]): Promise<void> {
+  const copies = (await Promise.all(slots.map(copiesOf))).flat();
+  for (const { pid } of copies) process.kill(pid, 'SIGKILL');
+  await expect.poll(() => copies.filter(isAlive)).toEqual([]);
 }
 
 type AnyBehaviour = Behaviour | 'parent' | 'master' | 'deaf';
@@ -124,7 +130,7 @@ platformConformance('linux-host', async () => {
       const [victim] = await copiesOf(slot);
       if (victim === undefined) throw new Error('nothing to crash');
       process.kill(victim.pid, 'SIGKILL');
-      await expect.poll(async () => (await copiesOf(slot)).some(({ pid }) => pid === victim.pid)).toBe(false);
+      await expect.poll(() => isAlive(victim)).toBe(false);
     },
     deployKilled: (slot, one, change) =>
       new Promise((resolve, reject) => {
@@ -254,6 +260,7 @@ describe('linux-host', { timeout: 20_000 }, () => {
 
   it('skips ports that others listen on and refuses when none is left, before it stops anything', async () => {
     const other = createServer().listen(firstPort, '127.0.0.1');
+    await once(other, 'listening');
     try {
       const platform = createHost();
       expect(await start('blue', release('1'), platform)).toBe(`127.0.0.1:${firstPort + 1}`);
@@ -275,8 +282,7 @@ describe('linux-host', { timeout: 20_000 }, () => {
   it('leaves the ports of another slot alone, also while nothing listens there', async () => {
     const platform = createHost();
     await start('green', release('1'), platform);
-    for (const { pid } of await copiesOf('green')) process.kill(pid, 'SIGKILL');
-    await expect.poll(() => copiesOf('green')).toEqual([]);
+    await end(['green']);
     expect(await start('blue', release('1'), platform)).toBe(`127.0.0.1:${firstPort + 1}`);
   });
 

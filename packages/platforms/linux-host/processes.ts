@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
-import { codeOf, deadlineIn, DeployError } from '@deploy-actions/core';
+import { codeOf, deadlineIn, DeployError, processStat, readProcessFile } from '@deploy-actions/core';
 import type { Fence } from '@deploy-actions/release-engine';
 
 /**
@@ -26,16 +26,13 @@ const killTimeout = 5_000;
 
 let bootId: string | undefined;
 
-/** Undefined when there is no such process, or only its exit status is left (a zombie). */
+/** Undefined when it has ended, or is out of this user's sight. */
 export function readProcess(pid: number): Omit<Process, 'marker'> | undefined {
   bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const text = readIfAllowed(`/proc/${pid}/stat`);
-  if (text === undefined) return undefined;
-  // The name in parentheses may hold anything, so the fields are counted from its end: state is field 3 of stat.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const field = (number: number) => fields[number - 3] ?? '';
-  if (field(3) === 'Z' || field(3) === 'X') return undefined;
-  return { pid, session: Number(field(6)), birth: `${bootId}/${field(22)}` };
+  const stat = processStat(pid);
+  return stat === undefined
+    ? undefined
+    : { pid, session: stat.session, birth: `${bootId}/${stat.startTime}` };
 }
 
 export function isAlive(id: ProcessId): boolean {
@@ -58,7 +55,7 @@ export async function listProcesses(): Promise<Process[]> {
 function readWithMarker(pid: number): Process | undefined {
   const process = readProcess(pid);
   if (process === undefined) return undefined;
-  const environment = readIfAllowed(`/proc/${pid}/environ`);
+  const environment = readProcessFile(pid, 'environ');
   const entry = environment?.split('\0').find((variable) => variable.startsWith(markerVariable));
   return { ...process, marker: entry?.slice(markerVariable.length) };
 }
@@ -121,16 +118,5 @@ async function signalProcess(id: ProcessId, signal: NodeJS.Signals, fence: Fence
       remedy: 'Run as the user that started it, or as root.',
       cause: thrown,
     });
-  }
-}
-
-/** Synchronously: the kernel has it in memory, and a round through the thread pool would take ten times as long. */
-function readIfAllowed(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (thrown) {
-    // Gone in the meantime, or another user's. Anything else must not pass for "there is no such process".
-    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(codeOf(thrown) ?? '')) return undefined;
-    throw thrown;
   }
 }
