@@ -1,1 +1,0 @@
-const j=2058,v=[2058],A={2058:((D,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(5545),M=_(2306),P=_(6987),n=_(915),s=_(6520),I=_(8041),U=_(9891),W=_(9823),R=_(150),B=_(7226),C=_(7407),L=_(1910),T=_(9621),m=_(1320),K=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
