@@ -222,4 +222,34 @@ describe('waiting', () => {
       message: 'Deployment web cannot start: container app of b: ImagePullBackOff',
     });
   });
+
+  it('of a DaemonSet counts nothing before its controller has looked at the change', async () => {
+    const daemons = createRollout({ client, workload: { kind: 'daemonset', name: 'agent' }, log: silentLog });
+    const agent = (observedGeneration: number): void =>
+      api.put(`${apps}/daemonsets/agent`, {
+        metadata: { uid: 'a', generation: 2 },
+        spec: { selector: { matchLabels: labels }, template: template('acme/app:2') },
+        status: { observedGeneration, desiredNumberScheduled: 1 },
+      });
+    const hash = { ...labels, 'controller-revision-hash': 'two' };
+    api.put(`${apps}/controllerrevisions/agent-two`, {
+      metadata: { labels: hash, ownerReferences: owned('DaemonSet', 'a') },
+      revision: 2,
+    });
+    api.put(`${core}/pods/one`, {
+      metadata: { labels: hash, ownerReferences: owned('DaemonSet', 'a') },
+      spec: { containers: [] },
+      status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+    agent(1);
+    const seen: string[] = [];
+    for await (const { message, ready } of daemons.wait(deadlineIn(5_000), never)) {
+      seen.push(message);
+      if (!ready && message.includes('controller')) agent(2);
+    }
+    expect(seen.filter((message) => message !== 'looking at it')).toEqual([
+      'its controller has not looked at the change yet',
+      '1 of 1 pods ready',
+    ]);
+  });
 });

@@ -146,21 +146,22 @@ export function createRollout(options: RolloutOptions): Rollout {
     }
     const hash = currentHash(seen);
     const all = ownPods(seen);
-    return judgePods(
+    const wanted =
+      what.kind === 'statefulset'
+        ? (workload.spec.replicas ?? 1)
+        : (workload.status?.desiredNumberScheduled ?? 0);
+    const judgement = judgePods(
       {
-        // Before the controller has looked at it, nothing is known.
-        wanted:
-          hash === undefined
-            ? Number.POSITIVE_INFINITY
-            : what.kind === 'statefulset'
-              ? (workload.spec.replicas ?? 1)
-              : (workload.status?.desiredNumberScheduled ?? 0),
+        wanted,
         all,
         current: all.filter(({ metadata }) => metadata.labels?.['controller-revision-hash'] === hash),
         failure: null,
       },
       judging,
     );
+    if (hash !== undefined) return judgement;
+    // What is there says nothing yet: no number of pods is enough.
+    return { ...judgement, wanted: Infinity, message: 'its controller has not looked at the change yet' };
   }
 
   const ownPods = ({ workload, pods }: Seen) =>
