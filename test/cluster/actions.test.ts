@@ -16,7 +16,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cluster-actions-'));
   for (const version of ['1.0', '1.1', '1.2'])
     await publishServer(`acme/shop:${version}`, { VERSION: version });
-  await publishServer('acme/shop:broken', { VERSION: 'broken', CRASH_AFTER: '100ms' });
+  await publishServer('acme/shop:broken', { VERSION: 'broken', CRASH_AFTER: '100ms', READY_AFTER: 'never' });
   await stage.apply(...bothColours('shop', { image: 'acme/shop:1.0' }));
   await stage.rolledOut('shop-blue');
   url = await stage.urlOf('shop');

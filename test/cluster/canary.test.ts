@@ -29,7 +29,11 @@ beforeAll(async () => {
   for (const version of ['1', '2', '3', '4'])
     await publishServer(`acme/canaried:${version}`, { VERSION: version });
   await publishServer('acme/canaried:bad', { VERSION: 'bad', ERROR_EVERY: '5' });
-  await publishServer('acme/canaried:crash', { VERSION: 'crash', CRASH_AFTER: '100ms' });
+  await publishServer('acme/canaried:crash', {
+    VERSION: 'crash',
+    CRASH_AFTER: '100ms',
+    READY_AFTER: 'never',
+  });
   const options = { image: 'acme/canaried:1', preStopSleep: 4 };
   await stage.apply(
     colourOf(app, 'blue', { ...options, replicas: pods }),

@@ -18,7 +18,12 @@ beforeAll(async () => {
   client = await stage.connect();
   platform = createKubernetes({ client, service: 'app', log: silentLog, unschedulableFor: 2_000 });
   await publishServer('acme/app:1', { VERSION: '1' });
-  await publishServer('acme/app:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', LATENCY_MS: '0' });
+  await publishServer('acme/app:crash', {
+    VERSION: 'crash',
+    CRASH_AFTER: '100ms',
+    READY_AFTER: 'never',
+    LATENCY_MS: '0',
+  });
   await publishServer('acme/app:sick', { VERSION: 'sick', READY_AFTER: 'never' });
   await publishServer('acme/app:slow', { VERSION: 'slow', START_DELAY: '4s' });
 });

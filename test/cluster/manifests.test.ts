@@ -25,7 +25,7 @@ beforeAll(async () => {
   rules = documents.find(({ kind }) => kind === 'Role')?.rules ?? [];
   await publishServer('acme/web:1', { VERSION: '1' });
   await publishServer('acme/web:2', { VERSION: '2' });
-  await publishServer('acme/web:crash', { VERSION: 'crash', CRASH_AFTER: '100ms' });
+  await publishServer('acme/web:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', READY_AFTER: 'never' });
 });
 afterAll(() => cluster.release());
 beforeEach(async () => {
@@ -105,7 +105,8 @@ describe('a good set of manifests', () => {
     const first = await deploy();
     expect(first.outputs, first.log).toMatchObject({ result: 'succeeded', created: '4', unchanged: '0' });
     expect(first.raw).not.toContain('not-for-the-log');
-    expect(await field('deployment/web', '.status.readyReplicas')).toBe('1');
+    // The action looks at the pods themselves.
+    await expect.poll(() => field('deployment/web', '.status.readyReplicas')).toBe('1');
     const before = await versions();
     const second = await deploy();
     expect(second.outputs, second.log).toMatchObject({

@@ -11,7 +11,7 @@ let stage: Stage;
 beforeAll(async () => {
   stage = await openStage('kubernetes-rolling');
   for (const version of ['1', '2', '3']) await publishServer(`acme/rolled:${version}`, { VERSION: version });
-  await publishServer('acme/rolled:crash', { VERSION: 'crash', CRASH_AFTER: '100ms' });
+  await publishServer('acme/rolled:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', READY_AFTER: 'never' });
   await publishServer('acme/rolled:slow', { VERSION: 'slow', START_DELAY: '20s' });
 });
 afterAll(() => stage.end());
@@ -70,7 +70,7 @@ describe('a Deployment', () => {
       outputs: { version: '1', 'rejected-version': 'crash' },
     });
     expect(await imageOf(workload)).toBe('acme/rolled:1');
-    expect(await field(workload, '.status.readyReplicas')).toBe('2');
+    await expect.poll(() => field(workload, '.status.readyReplicas')).toBe('2');
     const missing = await update(workload, 'acme/rolled:no-such-tag');
     expect(missing.outcome).toMatchObject({
       result: 'rolled-back',
