@@ -1,1 +1,0 @@
-const h=9025,j=[9025],v={9025:((M,D,_)=>{_.r(D),_.d(D,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(9698),O=_(5755),P=_(6987),I=_(915),n=_(6395),s=_(8041),U=_(9891),R=_(9823),W=_(150),B=_(7226),L=_(7407),m=_(1910),C=_(9621),K=_(1320),T=_(7801),A=_(2199)})};export{h as id,j as ids,v as modules};
