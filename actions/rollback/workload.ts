@@ -132,6 +132,7 @@ export async function rollBackWorkload(
     release,
     template,
     drain,
+    watch: 0,
     onFailure: 'rollback',
     known: entry === undefined ? { sha: '', images: {} } : releaseFactsOf(entry.facts),
   };

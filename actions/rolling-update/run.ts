@@ -18,6 +18,7 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
     release: kubernetesRelease({ ...inputs, replicas: undefined }, context),
     template: null,
     drain: inputs['drain-seconds'],
+    watch: inputs.watch,
     onFailure: inputs['on-failure'],
   });
 }

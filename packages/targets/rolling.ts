@@ -154,6 +154,8 @@ export interface RollingRequest {
   template: PodRevision | null;
   /** Seconds. */
   drain: number;
+  /** Milliseconds for which all pods have to stay ready. */
+  watch: number;
   onFailure: 'rollback' | 'leave';
   /** What the ledger has of the version already. */
   known?: Pick<ReleaseFacts, 'sha' | 'images'> | undefined;
@@ -215,7 +217,7 @@ function outputsOf(
 }
 
 async function plan(context: Context, request: RollingRequest): Promise<RollingOutcome> {
-  const { target, release } = request;
+  const { target, release, watch } = request;
   const [decide, unfinished, now] = await Promise.all([
     decider(request),
     peekJournal<RollingRelease>(target.store),
@@ -231,7 +233,7 @@ async function plan(context: Context, request: RollingRequest): Promise<RollingO
   if (changes.length > 0) {
     steps.push(
       `write ${changes.length} ${changes.length === 1 ? 'field' : 'fields'} of ${target.label} at once`,
-      `wait until all its pods are of ${release.version} and ready`,
+      `wait until all its pods are of ${release.version} and ready${watch > 0 ? `, and have been for ${formatDuration(watch)}` : ''}`,
     );
   }
   const { summary, log } = context;
@@ -457,11 +459,10 @@ async function forth(
       context.log.info(shown(change));
     }
     if (context.signal.aborted) throw cancelled('rolling out');
-    await waitUntilReady(
-      work,
-      context.signal,
-      isHeld ? { handOver: { seconds: request.drain, fence: lease.fence } } : {},
-    );
+    await waitUntilReady(work, context.signal, {
+      steady: request.watch,
+      ...(isHeld ? { handOver: { seconds: request.drain, fence: lease.fence } } : {}),
+    });
     return await finish(work, journal);
   } catch (thrown) {
     if (isLost(thrown)) throw thrown;

@@ -77,6 +77,14 @@ export const rollingInputs = {
     default: '10',
     config: 'kubernetes.drain-seconds',
   },
+  watch: {
+    kind: 'duration',
+    max: '6h',
+    description:
+      'How long all pods have to stay ready before the update counts as done: a version that ends soon after its start is gone back from.',
+    default: '10s',
+    config: 'watch',
+  },
   'on-failure': {
     kind: 'enum',
     values: ['rollback', 'leave'],

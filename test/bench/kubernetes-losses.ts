@@ -143,7 +143,8 @@ export async function lostInUpdates({ updates, say }: BenchOptions): Promise<Row
       {
         what: 'updates',
         count: updates,
-        release: (version) => job.step('rolling-update', { workload, image: version, 'drain-seconds': '5' }),
+        release: (version) =>
+          job.step('rolling-update', { workload, image: version, 'drain-seconds': '5', watch: '0s' }),
         async setImage(version) {
           if (!isBare) {
             const patch = [{ op: 'remove', path: '/spec/template/spec/containers/0/lifecycle' }];

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => job.end());
 
-const target = { workload: 'deployment/app', 'drain-seconds': '1' };
+const target = { workload: 'deployment/app', 'drain-seconds': '1', watch: '0s' };
 const image = async () =>
   (
     await stage.kubectl(

@@ -121,6 +121,7 @@ export const updateTo = (version: string): Record<string, string> => ({
   workload,
   image: imageOf(version),
   'drain-seconds': '1',
+  watch: '0s',
 });
 const back = { workload, platform: 'kubernetes' };
 

@@ -13,6 +13,7 @@ export interface Update {
   workload: string;
   image: string;
   drain?: number;
+  watch?: number;
   onFailure?: RollingRequest['onFailure'];
   inputs?: Partial<RollingRequestInputs>;
   signal?: AbortSignal;
@@ -73,6 +74,7 @@ export async function rollTo(update: Update): Promise<Updated> {
     },
     template: null,
     drain: update.drain ?? 5,
+    watch: update.watch ?? 0,
     onFailure: update.onFailure ?? 'rollback',
   }).finally(() => target.client.close());
   return { outcome, lines, summary: context.summary.text() };

@@ -12,6 +12,7 @@ beforeAll(async () => {
   stage = await openStage('kubernetes-rolling');
   for (const version of ['1', '2', '3']) await publishServer(`acme/rolled:${version}`, { VERSION: version });
   await publishServer('acme/rolled:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', READY_AFTER: 'never' });
+  await publishServer('acme/rolled:brief', { VERSION: 'brief', CRASH_AFTER: '3s' });
   await publishServer('acme/rolled:slow', { VERSION: 'slow', START_DELAY: '20s' });
 });
 afterAll(() => stage.end());
@@ -82,6 +83,21 @@ describe('a Deployment', () => {
     expect(await imageOf(workload)).toBe('acme/rolled:crash');
     const good = await update(workload, 'acme/rolled:3');
     expect(good.outcome).toMatchObject({ result: 'succeeded', outputs: { version: '3' } });
+  });
+
+  it('of which a version is ready, and crashes while it is watched, goes back', async () => {
+    const workload = await place('watched', 1);
+    const brief = await update(workload, 'acme/rolled:brief', { drain: 1, watch: 30_000 });
+    expect(brief.outcome, brief.lines.join('\n')).toMatchObject({
+      result: 'rolled-back',
+      reasonCode: 'start_failed',
+      message: expect.stringMatching(/container server of watched-.*CrashLoopBackOff/),
+      outputs: { version: '1', 'rejected-version': 'brief' },
+    });
+    expect(brief.lines.join('\n')).toMatch(/1 of 1 pods ready, and watched for .* more/);
+    expect(await imageOf(workload)).toBe('acme/rolled:1');
+    const steady = await update(workload, 'acme/rolled:2', { drain: 1, watch: 2_000 });
+    expect(steady.outcome, steady.lines.join('\n')).toMatchObject({ result: 'succeeded' });
   });
 
   it('refuses an image that no container has, and touches nothing', async () => {

@@ -223,6 +223,43 @@ describe('waiting', () => {
     });
   });
 
+  it('goes on for as long as all pods have to stay ready, from the beginning where one is not', async () => {
+    putSet('now', 2, 'acme/app:1');
+    putPod('a', 'now');
+    putPod('b', 'now');
+    const seen: string[] = [];
+    const began = performance.now();
+    let isDisturbed = false;
+    // The deadline is for getting ready, not for staying so.
+    for await (const { message } of rollout.wait(deadlineIn(2_000), never, { steady: 2_500 })) {
+      seen.push(message);
+      if (isDisturbed || !message.includes('watched')) continue;
+      isDisturbed = true;
+      putPod('b', 'now', false);
+      setTimeout(() => putPod('b', 'now'), 200);
+    }
+    expect(performance.now() - began).toBeGreaterThan(2_700);
+    expect(seen.filter((message) => /2 of 2 pods ready, and watched for .* more/.test(message))).not.toEqual(
+      [],
+    );
+    expect(seen).toContainEqual(expect.stringContaining('1 of 2 pods ready'));
+    expect(seen.at(-1)).toBe('2 of 2 pods ready');
+  });
+
+  it('says of a version that is not ready any more that it was', async () => {
+    putSet('now', 1, 'acme/app:1');
+    putPod('a', 'now');
+    putPod('b', 'now');
+    const failing = (async () => {
+      for await (const { message } of rollout.wait(deadlineIn(300), never, { steady: 60_000 }))
+        if (message.includes('watched')) putPod('b', 'now', false);
+    })();
+    await expect(failing).rejects.toMatchObject({
+      reasonCode: 'not_ready',
+      message: expect.stringMatching(/^Deployment web was ready and did not stay so: 1 of 2 pods ready/),
+    });
+  });
+
   it('of a DaemonSet counts nothing before its controller has looked at the change', async () => {
     const daemons = createRollout({ client, workload: { kind: 'daemonset', name: 'agent' }, log: silentLog });
     const agent = (observedGeneration: number): void =>

@@ -1,4 +1,11 @@
-import { cancelled, type Deadline, DeployError, digestOf, type Log } from '@deploy-actions/core';
+import {
+  cancelled,
+  type Deadline,
+  DeployError,
+  digestOf,
+  formatDuration,
+  type Log,
+} from '@deploy-actions/core';
 import {
   type ControllerRevision,
   type FieldChange,
@@ -67,10 +74,11 @@ export interface Rollout {
    */
   change(decide: (workload: Workload) => Workload, fence: Fence): Promise<FieldChange[]>;
   /**
-   * Yields what is seen until every pod is of the current template and ready. Throws `start_failed` with reason, log
-   * and events as soon as it is known that it never will be, `not_ready` at the deadline. With `unstick`, a
-   * StatefulSet's pods of another template that are not ready are deleted: its controller waits for them for ever. With
-   * `handOver`, the pods of a Deployment that is `held` are taken out of their Service before they are stopped.
+   * Yields what is seen until every pod is of the current template and ready, and has been for `steady`. Throws
+   * `start_failed` with reason, log and events as soon as it is known that it never will be, `not_ready` when the deadline
+   * passes while a pod is not. With `unstick`, a StatefulSet's pods of another template that are not ready are deleted: its
+   * controller waits for them for ever. With `handOver`, the pods of a Deployment that is `held` are taken out of their
+   * Service before they are stopped.
    */
   wait(deadline: Deadline, signal: AbortSignal, how?: WaitOptions): AsyncIterable<Readiness>;
   /** Stops the pods that a killed run had taken out of the Service. */
@@ -80,6 +88,8 @@ export interface Rollout {
 }
 
 export interface WaitOptions {
+  /** Milliseconds for which all pods have to stay ready; default 0. */
+  steady?: number;
   unstick?: Fence;
   /** Seconds that a pod goes on serving after it was taken out. */
   handOver?: { seconds: number; fence: Fence };
@@ -178,7 +188,11 @@ export function createRollout(options: RolloutOptions): Rollout {
     });
   }
 
-  async function notReady(deadline: Deadline, { message, pods }: Judged): Promise<DeployError> {
+  async function notReady(
+    deadline: Deadline,
+    { message, pods }: Judged,
+    wasReady: boolean,
+  ): Promise<DeployError> {
     const statuses = (pod: Pod) => pod.status?.containerStatuses ?? [];
     const ailing = pods.find((pod) => statuses(pod).some(({ ready }) => !ready)) ?? pods[0];
     const container =
@@ -187,7 +201,9 @@ export function createRollout(options: RolloutOptions): Rollout {
         : (statuses(ailing).find(({ ready }) => !ready)?.name ?? ailing.spec.containers[0]?.name);
     const error = await failed(
       'not_ready',
-      `${label} did not become ready within ${Math.round(deadline.total / 1_000)} s: ${message}`,
+      wasReady
+        ? `${label} was ready and did not stay so: ${message}`
+        : `${label} did not become ready within ${Math.round(deadline.total / 1_000)} s: ${message}`,
       { pod: ailing?.metadata.name ?? null, container: container ?? null, reason: '' },
     );
     const probe = error.details.findLast((line) => /event Warning Unhealthy/.test(line));
@@ -286,7 +302,7 @@ export function createRollout(options: RolloutOptions): Rollout {
   async function* wait(
     deadline: Deadline,
     signal: AbortSignal,
-    { unstick, handOver }: WaitOptions = {},
+    { steady = 0, unstick, handOver }: WaitOptions = {},
   ): AsyncGenerator<Readiness> {
     const handing = handOver === undefined ? undefined : createHandOver({ client, log, ...handOver });
     const query = { labelSelector: selectorQuery((await read()).spec.selector) };
@@ -320,6 +336,8 @@ export function createRollout(options: RolloutOptions): Rollout {
     });
     const deleted = new Set<string>();
     let last: Judged | undefined;
+    let wasReady = false;
+    let readySince: number | undefined;
     try {
       for (;;) {
         if (signal.aborted) throw cancelled(`waiting until ${label} is ready`);
@@ -353,8 +371,17 @@ export function createRollout(options: RolloutOptions): Rollout {
           }
           if (last.ready >= last.wanted) {
             await handing?.end(signal);
-            yield { ready: true, message: last.message };
-            return;
+            wasReady = true;
+            readySince ??= performance.now();
+            const left = steady - (performance.now() - readySince);
+            if (left <= 0) {
+              yield { ready: true, message: last.message };
+              return;
+            }
+            const message = `${last.message}, and watched for ${formatDuration(left)} more`;
+            yield { ready: false, message };
+            await bell.wait(Math.min(longestLook, left), signal);
+            continue;
           }
           if (unstick !== undefined && what.kind === 'statefulset') {
             const hash = currentHash(now);
@@ -370,7 +397,8 @@ export function createRollout(options: RolloutOptions): Rollout {
           }
         }
         const judgement = last ?? unseen;
-        if (deadline.passed()) throw await notReady(deadline, judgement);
+        readySince = undefined;
+        if (deadline.passed()) throw await notReady(deadline, judgement, wasReady);
         yield { ready: false, message: judgement.message };
         await bell.wait(Math.min(longestLook, deadline.remaining()), signal);
       }
