@@ -1,1 +1,0 @@
-const h=2073,j=[2073],v={2073:((O,D,_)=>{_.r(D),_.d(D,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(5029),P=_(7378),M=_(6987),n=_(915),s=_(9324),W=_(8041),I=_(9891),R=_(9823),U=_(150),K=_(7226),B=_(7407),L=_(1910),T=_(9621),m=_(1320),A=_(7801),C=_(2199)})};export{h as id,j as ids,v as modules};
