@@ -25,13 +25,13 @@ const alone = (step: Step): Lane[] => [{ steps: [step] }];
  * giving way to it, goes what only has to come to an end.
  */
 const stages: readonly (readonly Lane[])[] = [
-  [{ steps: [own('demo'), own('test:load')] }, { steps: [own('check'), vitest('test')], givesWay: true }],
+  [{ steps: [own('demo'), own('test:load')] }, { steps: [vitest('test')], givesWay: true }],
   [
     { steps: [vitest('test:cluster', 'alone', 'beside')] },
     // Fewer cases at once than where it is alone: they share what the others leave. Kills, which keep the API server busy, begin
     // when the cluster's tests of times are over.
     { steps: [own('test:chaos', '--lanes', '4'), vitest('test:cluster', 'kills')], givesWay: true },
-    { steps: [vitest('test:platforms', 'untimed'), own('test:pages')], givesWay: true },
+    { steps: [own('check'), vitest('test:platforms', 'untimed'), own('test:pages')], givesWay: true },
   ],
   // Last, when nothing is built in the background any more, as it is on a new machine (scripts/prebuild.ts).
   alone(vitest('test:platforms', 'timed')),
