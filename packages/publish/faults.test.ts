@@ -117,7 +117,7 @@ describe('whatever GitHub does', () => {
   it('late answers at every call cost a few seconds, once', async () => {
     studio.github.inject({ fault: faults.late(20_000) });
     const stage = await studio.stage({ event: pullEvent(studio.github) });
-    expect(await reportAll(stage)).toBeLessThan(5_000);
+    expect(await reportAll(stage)).toBeLessThan(12_000);
     expect(stage.warnings[0]).toMatch(/^The deployment: GitHub was not done with it after 4/);
     expect(stage.warnings.join('\n')).toContain(
       'The check «Lint»: not written to GitHub, which did not answer',
@@ -132,10 +132,10 @@ describe('whatever GitHub does', () => {
     const address = silent.address();
     const apiUrl = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
     const event = pullEvent(studio.github);
-    expect(await reportAll(await studio.stage({ apiUrl, event }))).toBeLessThan(5_000);
+    expect(await reportAll(await studio.stage({ apiUrl, event }))).toBeLessThan(12_000);
     silent.close();
     const refused = await studio.stage({ apiUrl: 'http://127.0.0.1:1', event });
-    expect(await reportAll(refused)).toBeLessThan(5_000);
+    expect(await reportAll(refused)).toBeLessThan(12_000);
     expect(refused.warnings[0]).toMatch(/fetch failed|ECONNREFUSED|bad port/);
   });
 
@@ -150,7 +150,7 @@ describe('whatever GitHub does', () => {
 
     studio.github.inject({ fault: faults.late(20_000) });
     const stuck = await studio.stage({ event, signal: cancel.signal });
-    expect(await reportAll(stuck)).toBeLessThan(2_500);
+    expect(await reportAll(stuck)).toBeLessThan(3_800);
     expect(stuck.warnings[0]).toMatch(/was not done with it after 2/);
   });
 });

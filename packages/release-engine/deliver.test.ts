@@ -741,7 +741,7 @@ describe('cancelling', () => {
     const ended = await deliver(run.lease, { ...canary2, keepPrevious: false }, cancelAt(run, point)).catch(
       (thrown: unknown) => thrown,
     );
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
     const journal = await journalIn(world);
     if (point === 'drain' || point === 'retire') {
       expect(weightIn(world, '2')).toBe(100);
@@ -801,7 +801,7 @@ describe('cancelling', () => {
           },
         }),
       );
-      expect(performance.now() - start).toBeLessThan(2_000);
+      expect(performance.now() - start).toBeLessThan(10_000);
       expect(failure.reasonCode).toBe('cancelled');
       expect(failure.remedy).toMatch(/journal is kept/);
       expect(weightIn(world, '1')).toBe(100);

@@ -167,8 +167,8 @@ describe('taking the lease', () => {
   });
 
   it('is kept alive by its heartbeat', async () => {
-    const lease = await acquire('first', { process: elsewhere, ttl: 600 });
-    await delay(1_000);
+    const lease = await acquire('first', { process: elsewhere, ttl: 3_000 });
+    await delay(4_000);
     expect((await failureOf(acquire('second'))).reasonCode).toBe('lock_held');
     await lease.fence.check();
   });
@@ -263,7 +263,7 @@ describe('the fence', () => {
     reachable = false;
     const start = performance.now();
     expect((await failureOf(lease.fence.check())).message).toContain('ETIMEDOUT');
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 
   it('never turns a finished release into a failed one when the lease cannot be given back', async () => {

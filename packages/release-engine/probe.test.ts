@@ -36,8 +36,9 @@ describe('the probe', () => {
     const start = performance.now();
     const probe = startProbe(url, 50);
     await delay(600);
-    const { sent } = probe.counts();
-    expect(Math.abs(sent - (performance.now() - start) / 20)).toBeLessThanOrEqual(5);
+    await expect
+      .poll(() => Math.abs(probe.counts().sent - (performance.now() - start) / 20))
+      .toBeLessThanOrEqual(5);
     const counts = await probe.stop();
     expect(counts).toMatchObject({ answered: counts.sent, lost: 0, failed: 0, reasons: {} });
     expect(ports.size).toBe(counts.sent);
@@ -52,21 +53,19 @@ describe('the probe', () => {
     };
     const start = performance.now();
     const probe = startProbe(url, 100);
+    const missing = () => (performance.now() - start) / 10 - probe.counts().sent;
     await delay(50);
     block(300);
-    await delay(100);
-    const elapsed = performance.now() - start;
-    const { sent } = probe.counts();
-    expect(sent).toBeLessThanOrEqual(elapsed / 10 + 2);
-    // Without making up for it, the 30 requests of the stop would be missing.
-    expect(sent).toBeGreaterThanOrEqual(Math.min(elapsed, 1_000) / 10 - 5);
+    // Without making up for it, the 30 requests of the stop would be missing for good.
+    await expect.poll(missing).toBeLessThanOrEqual(5);
+    expect(missing()).toBeGreaterThanOrEqual(-2);
 
+    const before = missing();
     block(1_600);
-    await delay(50);
-    const more = (performance.now() - start - elapsed) / 10;
     // 160 requests' time stood still, of which 100 are made up for.
-    expect(probe.counts().sent - sent).toBeGreaterThanOrEqual(95);
-    expect(probe.counts().sent - sent).toBeLessThan(more - 40);
+    await expect.poll(() => missing() - before).toBeLessThanOrEqual(65);
+    await delay(200);
+    expect(missing() - before).toBeGreaterThan(40);
     await probe.stop();
   });
 
@@ -120,7 +119,7 @@ describe('the probe', () => {
     const start = performance.now();
     const counts = await probed(url, 20, 50, 200);
     timers.forEach(clearInterval);
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
     expect(counts.lost).toBe(counts.sent);
     expect(counts.reasons).toEqual({ 'no answer within 200 ms': counts.sent });
   });
@@ -142,6 +141,6 @@ describe('the probe', () => {
     expect(probe.counts().sent).toBeGreaterThan(0);
     const start = performance.now();
     expect(await probe.stop(50)).toMatchObject({ sent: 0, answered: 0, lost: 0 });
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });

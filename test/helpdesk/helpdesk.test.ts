@@ -278,13 +278,14 @@ describe('releases that differ on purpose', () => {
     async () => {
       const slow = await serve(await release(3, 'slow'));
       const start = performance.now();
-      const inFlight = call(`${slow.origin}/`).then(({ status }) => ({
-        status,
-        took: performance.now() - start,
-      }));
+      let hasEnded = false;
+      const inFlight = call(`${slow.origin}/`).then(({ status }) => {
+        hasEnded = true;
+        return { status, took: performance.now() - start };
+      });
       await delay(300);
       expect((await call(`${slow.origin}/version`)).json).toEqual({ version: '3.0.0', slot: 'blue' });
-      expect(performance.now() - start).toBeLessThan(1200);
+      expect(hasEnded).toBe(false);
       const code = slow.stop();
       const { status, took } = await inFlight;
       expect(status).toBe(200);

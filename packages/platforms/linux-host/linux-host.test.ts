@@ -202,11 +202,11 @@ describe('linux-host', { timeout: 20_000 }, () => {
 
   it('kills what does not stop in time, and the children of what does', async () => {
     const platform = createHost();
-    await start('blue', release('1', 'parent'), platform);
+    await start('blue', release('1', 'parent', { stopTimeout: 20_000 }), platform);
     expect(await copiesOf('blue')).toHaveLength(2);
     let began = performance.now();
     await platform.retire('blue', held);
-    expect(performance.now() - began).toBeLessThan(2_500);
+    expect(performance.now() - began).toBeLessThan(15_000);
     expect(await copiesOf('blue')).toEqual([]);
 
     await start('green', release('1', 'deaf', { stopTimeout: 400 }), platform);

@@ -71,7 +71,7 @@ describe('probe', () => {
       ready: false,
       summary: 'does not answer within 200 ms',
     });
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   it('says when nothing listens', async () => {
