@@ -7,7 +7,7 @@
 import type { Fault, Rule } from '../support/fault-proxy.ts';
 import type { StepResult } from '../support/runner.ts';
 import { isMutation, killProcess, onMutation } from './api-proxy.ts';
-import type { Lane } from './lane.ts';
+import { type Lane, lasting } from './lane.ts';
 
 /** What is done to the application of a lane again and again. */
 export interface Deed {
@@ -81,7 +81,7 @@ async function inCase(
   const { old, version } = await deed.begin(lane);
   const { problems, wanted, logs, reached = true } = await act(old, version);
   proxy.program([]);
-  problems.push(...(await deed.problems(lane, wanted)), ...endpoints.problems.slice(before));
+  problems.push(...(await lasting(() => deed.problems(lane, wanted))), ...endpoints.problems.slice(before));
   const found =
     problems.length === 0 ? [] : [`${deed.name} ${name}: ${problems.join('; ')}\n${logs.join('\n---\n')}`];
   found.forEach(say);

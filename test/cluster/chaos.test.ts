@@ -65,7 +65,9 @@ it('of 20 runs at once one wins, and the others say who holds the lease', { time
       expect(result.outputs['reason-code'], result.log).toBe('lock_held');
       expect(result.log).toContain(`run ${winner?.id}`);
     }
-    expect(problemsOf(await look(lane), [winner?.result.outputs['version'] ?? ''])).toEqual([]);
+    await expect
+      .poll(async () => problemsOf(await look(lane), [winner?.result.outputs['version'] ?? '']))
+      .toEqual([]);
   }),
 );
 
@@ -114,5 +116,5 @@ it('a deposed holder’s write is refused by the API server itself, and it says 
     const version = lane.fresh();
     const next = await release(lane, version);
     expect(next.exitCode, next.log).toBe(0);
-    expect(problemsOf(await look(lane), [version])).toEqual([]);
+    await expect.poll(async () => problemsOf(await look(lane), [version])).toEqual([]);
   }));

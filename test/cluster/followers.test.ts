@@ -42,10 +42,12 @@ describe('workers and a scheduler', { timeout }, () => {
     const version = lane.fresh();
     const forth = await lane.release(version);
     expect(forth.exitCode, forth.log).toBe(0);
-    expect(problemsOfUnit(await lane.look(), [version], options)).toEqual([]);
+    await expect.poll(async () => problemsOfUnit(await lane.look(), [version], options)).toEqual([]);
     const back = await lane.rollback();
     expect(back.exitCode, back.log).toBe(0);
-    expect(problemsOfUnit(await lane.look(), [back.outputs['version'] ?? ''], options)).toEqual([]);
+    await expect
+      .poll(async () => problemsOfUnit(await lane.look(), [back.outputs['version'] ?? ''], options))
+      .toEqual([]);
     expect(schedulers.problems).toEqual([]);
   });
 
@@ -75,7 +77,7 @@ describe('workers and a scheduler', { timeout }, () => {
     expect(deposed.exitCode, deposed.log).toBe(1);
     expect(deposed.outputs['reason-code'], deposed.log).toBe('lock_lost');
     const wanted = [taker.outputs['version'] ?? ''];
-    expect(problemsOfUnit(await lane.look(), wanted, options)).toEqual([]);
+    await expect.poll(async () => problemsOfUnit(await lane.look(), wanted, options)).toEqual([]);
     expect(schedulers.problems).toEqual([]);
   });
 

@@ -2,6 +2,7 @@
 // follow each other on it (adversity.ts), each from the good state that the one before has to leave. What there is, is told by the
 // API server, without a line of the product's.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { isRecord } from '@deploy-actions/core';
 import {
   createJob,
@@ -124,6 +125,19 @@ export async function openLane(
       await stage.end();
     },
   };
+}
+
+/**
+ * The problems that are there still when controllers and watches, which tell of the pods a moment later, have had their time. Nothing
+ * that a step leaves wrong becomes right by itself.
+ */
+export async function lasting(problems: () => Promise<string[]>, timeoutMs = 30_000): Promise<string[]> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const found = await problems();
+    if (found.length === 0 || performance.now() > end) return found;
+    await delay(100);
+  }
 }
 
 /** What of the state is not as it is when a release has come to its end, with this version serving. */

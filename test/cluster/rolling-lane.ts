@@ -68,9 +68,9 @@ const servingOf = ({ spec }: Workload): string => versionOf(spec.template.spec.c
 
 const pathOf = (namespace: string): string => `/apis/apps/v1/namespaces/${namespace}/deployments`;
 
-function settled({ stage }: Lane, timeoutMs?: number): Promise<Workload> {
+function settled({ stage }: Lane): Promise<Workload> {
   const path = `${pathOf(stage.name)}?fieldSelector=metadata.name%3D${app}`;
-  return until<Workload>(stage.access, path, isRolledOut, timeoutMs);
+  return until<Workload>(stage.access, path, isRolledOut);
 }
 
 /** Takes the preStop hook away that an update gave: its pods have to be handed over the next time. */
@@ -90,8 +90,6 @@ async function withoutHook(lane: Lane): Promise<void> {
 }
 
 async function problems(lane: Lane, wanted: readonly string[]): Promise<string[]> {
-  // The step waits for the pods; what the controller counts comes a moment later.
-  await settled(lane, 30_000).catch(() => undefined);
   const [now, sets, pods, state] = await Promise.all([
     present(lane),
     lane.read<{ items: { metadata: { name: string }; spec: { replicas: number } }[] }>('replicasets'),

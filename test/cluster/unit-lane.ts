@@ -4,7 +4,7 @@ import type { StepOptions, StepResult } from '../support/runner.ts';
 import { killProcess, type Mutation, onMutation } from './api-proxy.ts';
 import { type EndpointWatch, watchEndpoints } from './endpoint-watch.ts';
 import { type Ground, versionOf } from './ground.ts';
-import { app, type Lane, openLane, serviceTo, type State, unsettled } from './lane.ts';
+import { app, type Lane, lasting, openLane, serviceTo, type State, unsettled } from './lane.ts';
 
 export const colours = ['blue', 'green'] as const;
 /** The first is that of every lane. */
@@ -216,7 +216,7 @@ export async function killAtWrites(
       const again = await (action === 'release' ? lane.release(next) : lane.rollback());
       if (again.exitCode !== 0) problems.push(`the run after it: ${again.log}`);
       const wanted = action === 'release' ? [next] : [again.outputs['version'] ?? ''];
-      problems.push(...problemsOfUnit(await lane.look(), wanted, options));
+      problems.push(...(await lasting(async () => problemsOfUnit(await lane.look(), wanted, options))));
       const named = problems.map((problem) => `${action} killed ${when} write ${nth}: ${problem}`);
       named.forEach(say);
       found.push(...named);

@@ -38,11 +38,11 @@ describe('several Services as one', { timeout }, () => {
     const forth = await lane.release(version);
     expect(forth.exitCode, forth.log).toBe(0);
     expect(forth.log).toMatch(/2 Services moved within \d+ ms/);
-    expect(problemsOfUnit(await lane.look(), [version])).toEqual([]);
+    await expect.poll(async () => problemsOfUnit(await lane.look(), [version])).toEqual([]);
     const back = await lane.rollback();
     expect(back.exitCode, back.log).toBe(0);
     expect(back.outputs['version']).toBe(old);
-    expect(problemsOfUnit(await lane.look(), [old])).toEqual([]);
+    await expect.poll(async () => problemsOfUnit(await lane.look(), [old])).toEqual([]);
     expect(endpointProblems(lane)).toEqual([]);
   });
 
@@ -87,9 +87,8 @@ describe('several Services as one', { timeout }, () => {
     expect(step.exitCode, step.log).toBe(1);
     expect(step.log).toContain(`Service shop is back at ${serving['shop']}`);
     expect(step.outputs['reason-code']).toBe('router_rejected');
-    const after = await lane.look();
-    expect(problemsOfUnit(after, [old])).toEqual([]);
-    expect(after.serving).toEqual(serving);
+    await expect.poll(async () => problemsOfUnit(await lane.look(), [old])).toEqual([]);
+    expect((await lane.look()).serving).toEqual(serving);
     expect(endpointProblems(lane)).toEqual([]);
   });
 
@@ -108,7 +107,7 @@ describe('several Services as one', { timeout }, () => {
     const step = await lane.release(version);
     lane.proxy.program([]);
     expect(step.exitCode, step.log).toBe(0);
-    expect(problemsOfUnit(await lane.look(), [version])).toEqual([]);
+    await expect.poll(async () => problemsOfUnit(await lane.look(), [version])).toEqual([]);
   });
 
   it('are on one colour again after a run that was killed at any write, whoever comes next', async () => {
