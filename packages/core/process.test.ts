@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { processStat } from './process-stat.ts';
 import { type ProcessOptions, runProcess } from './process.ts';
 
 let folder = '';
@@ -22,17 +23,11 @@ function node(script: string, options: Partial<ProcessOptions> = {}) {
   });
 }
 
-/** Whether a process is there and runs; what has ended but was not waited for yet is a zombie. */
-async function runs(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return stat !== '' && !/\) Z /.test(stat);
-}
-
 /** The process that the script named in the file, gone within a second. */
 async function endsSoon(file: string): Promise<boolean> {
   const pid = Number(await readFile(join(folder, file), 'utf8'));
-  for (let tries = 0; tries < 50 && (await runs(pid)); tries += 1) await delay(20);
-  return !(await runs(pid));
+  for (let tries = 0; tries < 50 && processStat(pid) !== undefined; tries += 1) await delay(20);
+  return processStat(pid) === undefined;
 }
 
 describe('a child', () => {
@@ -157,7 +152,7 @@ describe('ending', () => {
     try {
       expect(code).toBe(0);
       expect(performance.now() - start).toBeLessThan(10_000);
-      expect(await runs(daemon)).toBe(true);
+      expect(processStat(daemon)).toBeDefined();
     } finally {
       process.kill(daemon, 'SIGKILL');
     }

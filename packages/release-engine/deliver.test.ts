@@ -70,6 +70,14 @@ function conflicting(world: World): void {
   world.traffic = { ...world.traffic, version: String(Number(world.traffic.version) + 1) };
 }
 
+/** The same call, that writes down each time that it was made. */
+const noting =
+  <A extends unknown[], R>(order: string[], what: string, call: (...given: A) => R) =>
+  (...given: A): R => {
+    order.push(what);
+    return call(...given);
+  };
+
 describe('a release that goes well', () => {
   it('brings the first version to all traffic', async () => {
     const world = createWorld();
@@ -143,25 +151,9 @@ describe('a release that goes well', () => {
       const order: string[] = [];
       const looking: typeof platform = {
         ...platform,
-        observe: (...given) => {
-          order.push('look');
-          return platform.observe(...given);
-        },
-        deploy: (...given) => {
-          order.push('deploy');
-          return platform.deploy(...given);
-        },
-        ready: (...given) => {
-          order.push('ready');
-          return platform.ready(...given);
-        },
-      };
-      const applying: typeof router = {
-        ...router,
-        apply: (...given) => {
-          order.push('apply');
-          return router.apply(...given);
-        },
+        observe: noting(order, 'look', platform.observe),
+        deploy: noting(order, 'deploy', platform.deploy),
+        ready: noting(order, 'ready', platform.ready),
       };
       const recording: typeof store = {
         ...store,
@@ -174,7 +166,7 @@ describe('a release that goes well', () => {
       await deliver(run.lease, v2, {
         ...run.options,
         platform: looking,
-        router: applying,
+        router: { ...router, apply: noting(order, 'apply', router.apply) },
         store: recording,
       });
       const first = order.lastIndexOf('look', order.indexOf('deploy'));
@@ -195,17 +187,10 @@ describe('a release that goes well', () => {
       const join = (slot: string) => Promise.resolve(void order.push(`join ${slot}`));
       const handOver = (slot: string) => Promise.resolve(void order.push(`hand over to ${slot}`));
       const followers = { plan: () => Promise.resolve([]), handOver, ...(hasWorkers ? { join } : {}) };
-      const applying: typeof router = {
-        ...router,
-        apply: (...given) => {
-          order.push('apply');
-          return router.apply(...given);
-        },
-      };
       await deliver(run.lease, v2, {
         ...run.options,
         platform: { ...platform, followers },
-        router: applying,
+        router: { ...router, apply: noting(order, 'apply', router.apply) },
       });
       expect(order).toEqual(seen);
     }

@@ -2,10 +2,11 @@
 // kernel gave to another process since is never taken for it.
 
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processStat } from '@deploy-actions/core';
 
 export interface Daemon {
   name: string;
@@ -14,17 +15,8 @@ export interface Daemon {
   startTime: string;
 }
 
-/** Of a process that runs: a zombie does not. */
-export function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, in brackets, may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
+/** Of a process that runs; one that has ended has none. */
+export const startTimeOf = (pid: number): string | undefined => processStat(pid)?.startTime;
 
 export const runs = ({ pid, startTime }: Omit<Daemon, 'name'>): boolean => startTimeOf(pid) === startTime;
 

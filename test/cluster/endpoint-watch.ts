@@ -42,7 +42,6 @@ export async function watchEndpoints(
       ),
     );
   const first = Promise.withResolvers<void>();
-  let hasBegun = false;
   const selector = encodeURIComponent(`kubernetes.io/service-name=${service}`);
   const stop = await watch<EndpointSlice>(
     access,
@@ -52,8 +51,7 @@ export async function watchEndpoints(
       if (type === 'DELETED') slices.delete(name);
       else slices.set(name, object);
       const count = ready().length;
-      if (!hasBegun && count < from) return;
-      hasBegun = true;
+      if (changes === 0 && count < from) return;
       first.resolve();
       changes += 1;
       least = Math.min(least, count);
