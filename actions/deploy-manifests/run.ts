@@ -244,8 +244,10 @@ function withProgress(
       : left.length === 0
         ? `All that was planned was written: ${wanted.length} of ${wanted.length}.`
         : `${written.length} of ${wanted.length} changes were written, ${left.length} were not.`;
+  // Elsewhere these say that nothing was touched.
+  const isTrue = done.size === 0 || !['invalid_input', 'unsupported'].includes(thrown.reasonCode);
   return new DeployError(
-    thrown.reasonCode,
+    isTrue ? thrown.reasonCode : 'partly_applied',
     `${thrown.message.replace(/ Nothing was written\.$/, '')} ${progress}`,
     {
       remedy: `${thrown.remedy ?? 'Correct the cause.'} Applying again goes on from what is there.`,

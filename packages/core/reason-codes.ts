@@ -44,6 +44,7 @@ export const reasonCodes = {
   unsafe_migration: 'A migration would break the version that serves, lose data or block a table.',
   plan_changed: 'The plan is not the one that was approved.',
   backup_failed: 'The backup could not be made or verified; nothing was migrated.',
+  partly_applied: 'An object was refused after others had been written; the report lists both.',
   verify_failed: 'The state after the change is not what the plan said.',
   resumed: 'An unfinished release of an earlier run was found and finished.',
   reverted: 'The release was taken back; the previous version serves.',

@@ -2,8 +2,9 @@ import { canonicalJson, cancelled, DeployError, type Log, messageOf, sleep } fro
 import { ApiError, type KubernetesClient, type Resource, statusOf } from '@deploy-actions/kubernetes';
 import type { Fence } from '@deploy-actions/release-engine';
 import type { FieldChange } from './diff.ts';
+import { servesKindsOf } from './kinds.ts';
 import type { ManifestObject } from './parse.ts';
-import { describePlanned, foresee, type PlannedObject } from './plan.ts';
+import { describePlanned, foresee, type PlannedObject, refusedAt } from './plan.ts';
 
 export interface ApplyPlanOptions {
   client: KubernetesClient;
@@ -28,7 +29,11 @@ export async function applyPlan(plan: readonly PlannedObject[], options: ApplyPl
     if (planned.action === 'unchanged') continue;
     if (options.signal.aborted) throw cancelled('applying the manifests');
     await options.fence.check();
-    await (planned.action === 'prune' ? remove(planned, options) : write(planned, options));
+    try {
+      await (planned.action === 'prune' ? remove(planned, options) : write(planned, options));
+    } catch (thrown) {
+      throw planned.manifest === undefined ? thrown : refusedAt(planned.manifest, thrown);
+    }
     options.onWritten(planned);
     options.log.info(`${pastOf(planned)} ${describePlanned(planned)}`);
     if (planned.kind.kind === 'CustomResourceDefinition') await established(planned, options);
@@ -84,9 +89,9 @@ async function write(planned: PlannedObject, { client, force, log }: ApplyPlanOp
 
 const longestDefinition = 30_000;
 
-/** A kind is there a moment after its definition. */
+/** A kind is there a moment after its definition, and can be asked for a moment after that. */
 async function established(
-  { kind, name }: PlannedObject,
+  { kind, name, manifest }: PlannedObject,
   { client, signal }: ApplyPlanOptions,
 ): Promise<void> {
   const resource: Resource<ManifestObject> = kind;
@@ -95,10 +100,17 @@ async function established(
     const { status } = (await client.get(resource, name)) as ManifestObject & {
       status?: { conditions?: { type: string; status: string }[] };
     };
-    if (status?.conditions?.some(({ type, status: value }) => type === 'Established' && value === 'True'))
-      return;
+    const isEstablished =
+      status?.conditions?.some(({ type, status: value }) => type === 'Established' && value === 'True') ??
+      false;
+    if (isEstablished && (manifest === undefined || (await servesKindsOf(client, manifest)))) return;
     if (performance.now() - since > longestDefinition) {
-      throw new DeployError('timeout', `CustomResourceDefinition ${name} was not established within 30 s.`);
+      throw new DeployError(
+        'timeout',
+        isEstablished
+          ? `CustomResourceDefinition ${name} is established, but the API server did not serve its kind within 30 s.`
+          : `CustomResourceDefinition ${name} was not established within 30 s.`,
+      );
     }
     await sleep(250, signal, `waiting for the kind of ${name}`);
   }

@@ -3,8 +3,8 @@ import { nearest } from '@deploy-actions/core';
 import { groupOf, type Manifest, placeOfField } from './parse.ts';
 import { type ManifestProblem, ManifestsRefused } from './problems.ts';
 
-/** A kind that a CustomResourceDefinition of the manifests will make. */
-function definedBy({ object }: Manifest): ServedKind[] {
+/** The kinds that a CustomResourceDefinition among the manifests makes, one for each version that it serves. */
+function kindsDefinedBy({ object }: Manifest): ServedKind[] {
   if (object.kind !== 'CustomResourceDefinition') return [];
   const spec = object['spec'] as {
     group?: string;
@@ -33,6 +33,15 @@ export interface Kinds {
 
 const versionOf = ({ group, version }: ServedKind) => (group === '' ? version : `${group}/${version}`);
 
+/** Whether the API tells by now of every kind that this definition makes; it does so a moment after the definition is established. */
+export async function servesKindsOf(client: KubernetesClient, definition: Manifest): Promise<boolean> {
+  for (const kind of kindsDefinedBy(definition)) {
+    const served = (await client.served(versionOf(kind))) ?? [];
+    if (!served.some((one) => one.kind === kind.kind)) return false;
+  }
+  return true;
+}
+
 /** Asks the API which kinds of the manifests it has. Throws ManifestsRefused for what neither it nor a manifest defines. */
 export async function discoverKinds(
   client: KubernetesClient,
@@ -42,7 +51,7 @@ export async function discoverKinds(
   const served = new Map(
     await Promise.all(versions.map(async (version) => [version, await client.served(version)] as const)),
   );
-  const defined = manifests.flatMap(definedBy);
+  const defined = manifests.flatMap(kindsDefinedBy);
   const found = new Map<Manifest, ServedKind>();
   const problems: ManifestProblem[] = [];
   for (const manifest of manifests) {

@@ -260,6 +260,12 @@ function problemsOf(manifest: Manifest, thrown: unknown): ManifestProblem[] {
   ];
 }
 
+/** What the server refuses of this manifest's fields, where they are; anything else as it was thrown. */
+export function refusedAt(manifest: Manifest, thrown: unknown): unknown {
+  const isOfFields = thrown instanceof ApiError && thrown.causes.length + thrown.conflicts.length > 0;
+  return isOfFields ? refused(problemsOf(manifest, thrown)) : thrown;
+}
+
 function refused(problems: ManifestProblem[]): DeployError {
   const inConflict = problems.every(({ reasonCode }) => reasonCode === 'state_conflict');
   const remedy = inConflict

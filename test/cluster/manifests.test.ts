@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createJob, type Job, type StepResult } from '../support/runner.ts';
-import { killProcess, onMutation, startApiProxy } from './api-proxy.ts';
+import { isMutation, killProcess, onMutation, startApiProxy } from './api-proxy.ts';
 import { use } from './cluster.ts';
 import { type Account, createNamespace, manifestFile, type Namespace, type PolicyRule } from './namespace.ts';
 import { publishServer, serverDeployment } from './server-image.ts';
@@ -358,6 +358,29 @@ describe('one that stops half-way', () => {
     expect(again.outputs, again.log).toMatchObject({ result: 'succeeded', created: '2', unchanged: '1' });
   });
 
+  it('because a field was refused that the dry run allowed is said where the manifest has it', async () => {
+    await write({ 'k8s/a.yml': [settings({ LEVEL: 'info' }, 'a'), settings({ LEVEL: 'loud' }, 'b')] });
+    const causes = [{ reason: 'FieldValueInvalid', field: 'data.LEVEL', message: 'too loud' }];
+    const status = { kind: 'Status', code: 422, reason: 'Invalid', message: 'no', details: { causes } };
+    const proxy = await startApiProxy(deployer.access, [
+      {
+        where: (request) => isMutation(request) && request.path.includes('/configmaps/b?'),
+        fault: { kind: 'answer', status: 422, body: status },
+      },
+    ]);
+    try {
+      const admin = { env: { KUBECONFIG: proxy.kubeconfig } };
+      const step = await job.step('deploy-manifests', { manifests: 'k8s' }, admin);
+      expect(step.outputs, step.log).toMatchObject({ result: 'failed', 'reason-code': 'partly_applied' });
+      expect(step.log).toMatch(
+        /error: k8s\/a\.yml:3:\d+: data\.LEVEL of ConfigMap b: too loud\. 1 of 2 changes/,
+      );
+      expect(step.annotations).toContainEqual(expect.objectContaining({ place: 'k8s/a.yml:3' }));
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it('because it was killed, at whichever write, is finished by the next, which writes nothing twice', async () => {
     const proxy = await startApiProxy(deployer.access);
     try {
@@ -430,13 +453,22 @@ describe('manifests that build on each other', () => {
       metadata: { name: 'one', namespace: inner },
       spec: { size },
     });
-    const admin = { env: { KUBECONFIG: namespace.kubeconfig } };
+    // The API tells of a kind some time after its definition is established: here, only when it is asked for the seventh time.
+    const notYet = { kind: 'answer' as const, status: 404, body: { kind: 'Status', code: 404 } };
+    const proxy = await startApiProxy(namespace.access, [
+      { path: `/apis/${group}/v1`, times: 6, fault: notYet },
+    ]);
+    const admin = { env: { KUBECONFIG: proxy.kubeconfig } };
     const base = [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: inner } }, definition];
     try {
       await write({ 'k8s/a.yml': [widget('large'), ...base] });
       const refused = await job.step('deploy-manifests', { manifests: 'k8s' }, admin);
-      expect(refused.outputs, refused.log).toMatchObject({ 'reason-code': 'invalid_input' });
+      expect(refused.outputs, refused.log).toMatchObject({
+        result: 'failed',
+        'reason-code': 'partly_applied',
+      });
       expect(refused.log).toMatch(/k8s\/a\.yml:1:\d+: .*size/);
+      expect(proxy.calls.filter(({ path }) => path === `/apis/${group}/v1`).length).toBeGreaterThan(6);
       await write({ 'k8s/a.yml': [widget(3), ...base] });
       const step = await job.step('deploy-manifests', { manifests: 'k8s' }, admin);
       expect(step.outputs, step.log).toMatchObject({ result: 'succeeded', created: '1', unchanged: '2' });
@@ -451,6 +483,7 @@ describe('manifests that build on each other', () => {
         ),
       ).toBe('3');
     } finally {
+      await proxy.stop();
       await namespace.kubectl('delete', 'namespace', inner, '--ignore-not-found', '--wait=false');
       await namespace.kubectl('delete', 'crd', `widgets.${group}`, '--ignore-not-found', '--wait=false');
     }

@@ -52,6 +52,8 @@ export interface StepOptions {
 export interface Annotation {
   level: 'error' | 'warning' | 'notice';
   title: string | undefined;
+  /** `k8s/web.yml:14`; undefined for one that is about no line. */
+  place: string | undefined;
   message: string;
 }
 
@@ -307,9 +309,11 @@ export async function createJob(options: JobOptions = {}): Promise<Job> {
         // Of several lines each is masked by itself, as the log has only lines.
         for (const part of command.message.split('\n')) if (part.trim() !== '') secrets.add(part);
       } else if (command.name === 'error' || command.name === 'warning' || command.name === 'notice') {
+        const { title, file, line } = command.properties;
         annotations.push({
           level: command.name,
-          title: command.properties['title'],
+          title,
+          place: file === undefined ? undefined : `${file}:${line}`,
           message: mask(command.message, [...secrets]),
         });
         for (const part of command.message.split('\n')) show(`${command.name}: ${part}`);
