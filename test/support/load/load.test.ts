@@ -60,9 +60,7 @@ describe('what is not lost', () => {
       versions: { v1: 30 },
       slowConnects: 0,
     });
-    // A busy machine makes the pool open some more, while all of its connections wait for an answer.
     if (kind === 'new') expect(counts.connectionsOpened).toBe(30);
-    else expect(counts.connectionsOpened).toSatisfy((opened: number) => opened >= 3 && opened < 25);
   });
 
   test('keepalive-post really posts, on reused connections', async () => {
@@ -71,9 +69,13 @@ describe('what is not lost', () => {
       seen.push(`${nth} ${text.split('\r\n')[0]} ${text.split('\r\n\r\n')[1]}`);
       socket.write(OK);
     });
-    await load('keepalive-post', `${url}tickets`, { body: '{"a":1}' });
+    // Late by itself, it opens more: at this pace it would have to be late by half a second for as many connections as requests.
+    const pace = { rate: 50, durationSeconds: 0.6 };
+    const counts = await load('keepalive-post', `${url}tickets`, { body: '{"a":1}', ...pace });
     expect(seen.every((line) => line.endsWith(' POST /tickets HTTP/1.1 {"a":1}'))).toBe(true);
     expect(seen.some((line) => line.startsWith('2 '))).toBe(true); // the second on one connection
+    expect(counts.connectionsOpened).toBeLessThan(30);
+    expect(counts.connectionsOpened).toBe(seen.filter((line) => line.startsWith('1 ')).length);
   });
 
   test("the application's own 5xx and 4xx are counted apart", async () => {
@@ -89,7 +91,7 @@ describe('what is not lost', () => {
       if (nth < 2) socket.write(OK);
       else socket.end(OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
     });
-    const counts = await load('keepalive-post', url);
+    const counts = await load('keepalive-post', url, { rate: 50, durationSeconds: 0.6 });
     expect(counts).toMatchObject({ ok: 30, lost: 0 });
     expect(counts.announcedCloses).toBeGreaterThan(4); // of up to every second request
   });
@@ -341,7 +343,8 @@ describe('startLoad', () => {
       expect(countsOf(report.phases[0]?.kinds ?? {}).sent).toBeGreaterThan(220);
       expect(report.phases[1]?.kinds.new?.versions['v2']).toBeGreaterThan(20);
       expect(countsOf(report.total)).toMatchObject({ lost: 0, failed: 0, pending: 0, notSent: 0 });
-      expect(report.total['keepalive-post']?.connectionsOpened).toBeLessThan(100); // of more than 130 sent
+      const { connectionsOpened = NaN, sent = NaN } = report.total['keepalive-post'] ?? {};
+      expect(connectionsOpened).toBeLessThan(sent);
       expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual(report);
       await expect(run.mark('late')).rejects.toThrow('had ended');
     } finally {
