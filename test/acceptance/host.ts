@@ -81,6 +81,7 @@ export async function createHost(): Promise<Host> {
     async end() {
       for (const job of jobs) await job.end();
       const left = await endProcessesWith(root, 2_000);
+      await ports.release();
       await rm(root, { recursive: true, force: true });
       if (left.length > 0) throw new Error(`left: ${JSON.stringify(left)}`);
     },

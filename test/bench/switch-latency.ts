@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { silentLog } from '@deploy-actions/core';
 import type { Fence, Router, Target } from '@deploy-actions/release-engine';
 import { createEmbeddedProxy, createNginx } from '@deploy-actions/routers';
-import { freePortFrom } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { observeNewConnections } from '../support/new-connections.ts';
 import { nginxVersion, startNginx } from '../support/nginx.ts';
 import { endProcessesWith } from '../support/processes.ts';
@@ -61,7 +61,7 @@ interface Opened {
 
 async function measure(open: (address: string, folder: string) => Promise<Opened>): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), 'switch-latency-'));
-  const port = await freePortFrom(24_700);
+  const port = await freePort();
   const blue = await startVersion('blue', folder);
   const green = await startVersion('green', folder);
   const { router, close } = await open(`127.0.0.1:${port}`, folder);

@@ -51,17 +51,16 @@ const canary: Release = {
 interface Group {
   release: Release;
   /** The mutations that are gone through; without, the cases are at moments. */
-  mutations?: (stage: Stage | undefined, lane: number) => Promise<Mutation[]>;
+  mutations?: (stage: Stage | undefined) => Promise<Mutation[]>;
   /** Without a stage, each case has a host of its own. */
   staged: boolean;
   /** All cases, by name, in order. */
   names(mutations: Mutation[], every: number): string[];
-  run(stage: Stage | undefined, name: string, lane: number): Promise<CaseResult>;
+  run(stage: Stage | undefined, name: string): Promise<CaseResult>;
 }
 
 const sides: When[] = ['before', 'after'];
-const newHost = (lane: number) => () =>
-  createHost({ dist: options.dist, firstPort: firstPort + lane * portsOfLane });
+const newHost = () => createHost({ dist: options.dist });
 
 /** Every mutation, both sides, run again; and of every tenth, what else may come after a kill. */
 function exhaustive(mutations: Mutation[], every: number): string[] {
@@ -113,12 +112,12 @@ const groups: Record<string, Group> = {
   first: {
     release: blueGreen,
     staged: false,
-    mutations: (_, lane) => mutationsOfFirst(blueGreen, newHost(lane)),
+    mutations: () => mutationsOfFirst(blueGreen, newHost),
     names: (mutations, every) =>
       mutations
         .filter((_, index) => index % every === 0)
         .flatMap(({ n }) => sides.map((when) => nameOfPoint({ n, when, ending: 'again' }))),
-    run: (_, name, lane) => killFirst(blueGreen, newHost(lane), pointOf(name)),
+    run: (_, name) => killFirst(blueGreen, newHost, pointOf(name)),
   },
   proxy: {
     release: canary,
@@ -143,8 +142,6 @@ interface GroupResult {
 
 /** A case is a second of computing in some four seconds, most of which are waited. */
 const lanesPerCore = 3;
-const portsOfLane = 30;
-const firstPort = 24_000;
 /** So many bad states say enough. */
 const enough = 10;
 
@@ -170,9 +167,9 @@ function groupNamed(name: string): Group {
   return group;
 }
 
-async function openStage(group: Group, lane: number): Promise<Stage | undefined> {
+async function openStage(group: Group): Promise<Stage | undefined> {
   if (!group.staged) return undefined;
-  const host = await newHost(lane)();
+  const host = await newHost();
   try {
     const stage = await createStage(host, group.release);
     open.add(stage);
@@ -199,8 +196,8 @@ function tellBad(group: string, { name, problems, log }: CaseResult, mutations: 
 async function runGroup(name: string, lanes: number, every: number): Promise<GroupResult> {
   const group = groupNamed(name);
   const start = performance.now();
-  const first = await openStage(group, 0);
-  const mutations = (await group.mutations?.(first, 0)) ?? [];
+  const first = await openStage(group);
+  const mutations = (await group.mutations?.(first)) ?? [];
   const queue = group.names(mutations, every);
   const total = queue.length;
   const cases: CaseResult[] = [];
@@ -215,16 +212,16 @@ async function runGroup(name: string, lanes: number, every: number): Promise<Gro
   const progress = setInterval(tell, 10_000);
 
   const lane = async (number: number) => {
-    let stage = number === 0 ? first : await openStage(group, number);
+    let stage = number === 0 ? first : await openStage(group);
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       if (cases.filter(isBad).length >= enough) break;
-      const result = await group.run(stage, next, number);
+      const result = await group.run(stage, next);
       if (ending.aborted) return;
       cases.push(result);
       if (!isBad(result)) continue;
       tellBad(name, result, mutations);
       await closeStage(stage);
-      stage = await openStage(group, number);
+      stage = await openStage(group);
     }
     await closeStage(stage);
   };
@@ -240,9 +237,9 @@ async function runGroup(name: string, lanes: number, every: number): Promise<Gro
 async function runOne(text: string): Promise<number> {
   const [groupName = '', ...rest] = text.split(':');
   const group = groupNamed(groupName);
-  const stage = await openStage(group, 0);
-  const mutations = (await group.mutations?.(stage, 0)) ?? [];
-  const result = await group.run(stage, rest.join(':'), 0);
+  const stage = await openStage(group);
+  const mutations = (await group.mutations?.(stage)) ?? [];
+  const result = await group.run(stage, rest.join(':'));
   if (isBad(result)) tellBad(groupName, result, mutations);
   else
     say(

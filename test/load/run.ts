@@ -40,7 +40,7 @@ interface Section {
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 async function onEmbeddedProxy(): Promise<Section> {
-  const host = await createHost({ dist: options.dist, firstPort: 24_500 });
+  const host = await createHost({ dist: options.dist });
   try {
     const report = await switchUnderLoad({
       host,
@@ -70,7 +70,7 @@ async function onEmbeddedProxy(): Promise<Section> {
 
 async function onNginx(): Promise<Section> {
   const version = requireNginx();
-  const host: Host = await createHost({ dist: options.dist, firstPort: 24_550 });
+  const host: Host = await createHost({ dist: options.dist });
   let nginx: Nginx | undefined;
   try {
     nginx = await startNginx(join(host.folder, 'nginx'), new URL(host.url).host);

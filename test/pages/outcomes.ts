@@ -40,7 +40,7 @@ export interface Stage {
 }
 
 export async function createStage(dist: string | undefined): Promise<Stage> {
-  const host = await createHost({ dist, firstPort: 24_600 });
+  const host = await createHost({ dist });
   const endings: (() => Promise<unknown>)[] = [() => host.end()];
   const jobOptions = dist === undefined ? {} : { dist };
   let databases = 0;

@@ -19,15 +19,13 @@ import {
   readHistory,
   type Slots,
 } from '@deploy-actions/release-engine';
-import { freePortFrom } from './ports.ts';
+import { freePorts } from './ports.ts';
 import { endProcessesWith, type Found, processesWith } from './processes.ts';
 import { createJob, type Job, type StepOptions, type StepResult } from './runner.ts';
 
 export interface HostOptions {
   /** The tree of actions; default: the repository's. */
   dist?: string | undefined;
-  /** The first port that may be taken; the application's instances have the 20 after the public one. Not one of those that the kernel gives to clients. */
-  firstPort: number;
   /** Inputs of every step, beside those that say where and what. */
   inputs?: Record<string, string>;
 }
@@ -78,7 +76,7 @@ export function endHostsOnSignals(): AbortSignal {
 
 const application = new URL('static-server.ts', import.meta.url);
 
-export async function createHost(options: HostOptions): Promise<Host> {
+export async function createHost(options: HostOptions = {}): Promise<Host> {
   const folder = await mkdtemp(join(tmpdir(), 'host-'));
   const stateDirectory = join(folder, 'state');
   const directory = join(folder, 'release');
@@ -86,7 +84,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
   // As JavaScript, so that an instance starts in the time that a bare one takes.
   const source = stripTypeScriptTypes(await readFile(application, 'utf8'));
   await writeFile(join(directory, 'app.mjs'), source);
-  const port = await freePortFrom(options.firstPort);
+  // The public one, and those of the application's instances.
+  const ports = await freePorts(21);
+  const port = ports.from;
   const job = await createJob(options.dist === undefined ? {} : { dist: options.dist });
   const store = createFileStore(join(stateDirectory, 'state'));
   const proxy = adminClient(join(stateDirectory, 'proxy'));
@@ -108,7 +108,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     directory,
     command: `${process.execPath} app.mjs`,
     'readiness-path': '/health/',
-    'port-range': `${port + 1}-${port + 20}`,
+    'port-range': `${port + 1}-${ports.to}`,
     version,
     env: `VERSION=${version}\nTERM=graceful`,
     ...options.inputs,
@@ -168,6 +168,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       open.delete(host);
       await endProcessesWith(folder, 500);
       await job.end();
+      await ports.release();
       if (!keepFolder) await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,45 +1,85 @@
-import { createServer } from 'node:net';
+// Ports of 127.0.0.1 for tests. They lie below those that the system gives to clients by itself, so that no outgoing connection takes
+// one before it is used; and they are had in blocks that belong to one process at a time, as many run beside each other.
 
-/** A port of 127.0.0.1 that is free now; see `freePorts`. */
-export async function freePort(): Promise<number> {
-  return (await freePorts(1)).from;
+import { createServer, type Server } from 'node:net';
+
+export interface Ports {
+  from: number;
+  to: number;
+  /** Lets others have them; else they belong to this process until it ends. */
+  release(): Promise<void>;
 }
 
-/** The first port of 127.0.0.1 from `first` on that is free now. */
-export async function freePortFrom(first: number): Promise<number> {
-  for (let port = first; port < first + 1_000; port += 1) {
-    const held = await hold(port).catch(() => undefined);
-    if (held === undefined) continue;
-    await held.close();
-    return port;
+const lowest = 20_000;
+const blocks = 400;
+const blockSize = 25;
+const anyBlock = () => Math.floor(Math.random() * blocks);
+
+/**
+ * `count` ports in a row, 25 at most, that are free and that no other test takes.
+ *
+ * @param first where to look first: the beginning of a block
+ */
+export async function freePorts(count: number, first = lowest + anyBlock() * blockSize): Promise<Ports> {
+  if (count > blockSize) throw new Error(`${count} ports in a row: there are blocks of ${blockSize}`);
+  const begin = (first - lowest) / blockSize;
+  for (let index = 0; index < blocks; index += 1) {
+    const from = lowest + ((begin + index) % blocks) * blockSize;
+    const guard = await guardOf(from);
+    if (guard === undefined) continue;
+    if (await areFree(from, count)) return { from, to: from + count - 1, release: () => closed(guard) };
+    await closed(guard);
   }
-  throw new Error(`no free port from ${first} to ${first + 1_000}`);
+  throw new Error(`no ${count} free ports in a row between ${lowest} and ${lowest + blocks * blockSize}`);
 }
 
-/** `127.0.0.1:PORT`, with a port that is free now. */
+/** What is left of the block that single ports are from. */
+let single: Promise<number[]> = Promise.resolve([]);
+
+/** A port that is free, that no other test takes, and that is not given again. */
+export function freePort(): Promise<number> {
+  const port = single.then(async (left) => {
+    if (left.length > 0) return left;
+    const { from } = await freePorts(blockSize);
+    return Array.from({ length: blockSize }, (_, index) => from + index);
+  });
+  single = port.then((left) => left.slice(1));
+  return port.then(([first = 0]) => first);
+}
+
+/** `127.0.0.1:PORT`, with a port of {@link freePort}. */
 export async function freeAddress(): Promise<string> {
   return `127.0.0.1:${await freePort()}`;
 }
 
 /**
- * `count` ports in a row that are free now. They lie below those that the system gives to clients by itself, so that no
- * outgoing connection takes one in the meantime.
+ * Undefined where another process has the block, or this one. An abstract socket (unix(7)) has a name that one alone can have, that is of
+ * the same network namespace as ports are, and that ends with its process, however that ends.
  */
-export async function freePorts(count: number): Promise<{ from: number; to: number }> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const from = 20_000 + Math.floor((Math.random() * 10_000) / count) * count;
-    const held = await Promise.allSettled(Array.from({ length: count }, (_, index) => hold(from + index)));
-    const open = held.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    await Promise.all(open.map(({ close }) => close()));
-    if (open.length === count) return { from, to: from + count - 1 };
-  }
-  throw new Error(`no ${count} free ports in a row between 20000 and 30000`);
+function guardOf(block: number): Promise<Server | undefined> {
+  return listening({ path: `\0deploy-actions-test-ports-${block}` });
 }
 
-async function hold(port: number): Promise<{ close(): Promise<void> }> {
+async function areFree(from: number, count: number): Promise<boolean> {
+  const ports = Array.from({ length: count }, (_, index) => from + index);
+  const held = await Promise.all(ports.map((port) => listening({ host: '127.0.0.1', port })));
+  await Promise.all(held.map((server) => server && closed(server)));
+  return !held.includes(undefined);
+}
+
+/** Undefined where the address is in use. */
+function listening(address: { path: string } | { host: string; port: number }): Promise<Server | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server | undefined>();
   const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(port, '127.0.0.1', resolve);
-  await promise;
-  return { close: () => new Promise((closed) => void server.close(() => closed())) };
+  server.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') resolve(undefined);
+    else reject(error);
+  });
+  server.listen(address, () => resolve(server));
+  server.unref();
+  return promise;
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => void server.close(() => resolve()));
 }
