@@ -184,7 +184,7 @@ describe('a writer killed at any point', () => {
       survived.add(version);
     }
     expect(survived).toEqual(new Set([0, 1, 2]));
-  }, 30_000);
+  }, 120_000);
 
   it('leaves temporary files that are removed after a while', async () => {
     const store = createFileStore(directory);

@@ -116,7 +116,7 @@ describe('a lease on a git reference', () => {
     const quick: State = { ...waiting, store: { ...store, pace: { ttl: 30_000, poll: 20 } } };
     const questions = () => bench.double.callsOf(/actions\/runs/).length;
     const before = questions();
-    const failure = await failureOf(acquire(quick, '6.1', { wait: 300, log: context.log }));
+    const failure = await failureOf(acquire(quick, '6.1', { wait: 2_000, log: context.log }));
     expect(failure.message).toContain(page('5.1'));
     expect(lines).toContainEqual(expect.stringContaining(`waiting for run 5.1 of ada (${page('5.1')})`));
     expect(questions() - before).toBe(1);

@@ -13,7 +13,7 @@ describe('a release that is interrupted, or not alone', { timeout: 90_000 }, () 
     host = await createHost();
     job = await host.job({ runId: '41' });
     const first = await ending(job, 'blue-green-switch', { ...(await host.release('v1')), watch: '0' });
-    expect(first.outputs['result']).toBe('succeeded');
+    expect(first.outputs['result'], first.log).toBe('succeeded');
   });
   afterEach(() => host.end());
 
