@@ -159,6 +159,24 @@ describe('problems', () => {
     expect(result.ok ? [] : result.problems.map(({ input }) => input)).toEqual(['name', 'weights']);
   });
 
+  it('are not told of what would follow from an input that is wrong', async () => {
+    const derived = action({
+      workload: { kind: 'string', description: '', required: true, pattern: /^deployment\// },
+      app: {
+        ...{ kind: 'string', description: '', required: true },
+        otherwise: { means: 'its name', of: ({ workload }) => workload && String(workload).slice(11) },
+      },
+      port: { kind: 'integer', description: '', required: true },
+    });
+    const wrong = async (inputs: Record<string, string>) => {
+      const result = await read(derived, { inputs });
+      return result.ok ? result.inputs : result.problems.map(({ input }) => input);
+    };
+    expect(await wrong({ workload: 'deploy/shop' })).toEqual(['workload', 'port']);
+    expect(await wrong({})).toEqual(['workload', 'port']);
+    expect(await wrong({ workload: 'deployment/shop', port: '1' })).toMatchObject({ app: 'shop' });
+  });
+
   it('are cut when the value is long', async () => {
     const result = await read(definition, { inputs: { name: 'x', token: 't', weights: 'y'.repeat(10_000) } });
     expect(

@@ -190,10 +190,12 @@ export async function readInputs<I extends InputSpecs>(
   }
 
   for (const [name, spec] of unsaid) {
-    const value = spec.otherwise?.of(values);
+    const { view, asked } = watched(values);
+    const value = spec.otherwise?.of(view);
     if (value !== undefined) values[name] = value;
     else if (spec.required === true) {
-      problems.push(missing(name, spec));
+      // What would follow from an input that is wrong is not missing as well.
+      if (![...asked].some((one) => failed.has(one))) problems.push(missing(name, spec));
       failed.add(name);
     }
   }
@@ -207,6 +209,18 @@ export async function readInputs<I extends InputSpecs>(
     ok: false,
     problems: problems.toSorted((a, b) => names.indexOf(a.input) - names.indexOf(b.input)),
   };
+}
+
+/** The values, and the names of those that were asked for. */
+function watched(values: Record<string, unknown>) {
+  const asked = new Set<string>();
+  const view = new Proxy(values, {
+    get(target, name) {
+      asked.add(String(name));
+      return target[String(name)];
+    },
+  });
+  return { view, asked };
 }
 
 /** One line a problem: `weights (from .github/deploy.yml:4:12 canary.weights): "20,x" is not allowed; allowed is …`. */

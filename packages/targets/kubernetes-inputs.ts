@@ -152,13 +152,18 @@ export const kubernetesShareInputs = {
   },
 } as const satisfies InputSpecs;
 
+/** What a version is called where nobody says it. */
+export const versionByImage = {
+  means: 'the tag of the first image, or the beginning of its digest',
+  of: ({ image }: Read): string | undefined =>
+    Array.isArray(image) ? versionOfImage(textOfImage(firstOf(image) as ImageReference)) : undefined,
+};
+
 /** What a release is on Kubernetes. Comes after the inputs of a Linux host, which are not needed there. */
 export const kubernetesReleaseInputs = {
   version: {
     ...linuxHostInputs.version,
-    otherwise: onKubernetes('the tag of the first image, or the beginning of its digest', ({ image }) =>
-      Array.isArray(image) ? versionOfImage(textOfImage(firstOf(image) as ImageReference)) : undefined,
-    ),
+    otherwise: onKubernetes(versionByImage.means, versionByImage.of),
   },
   directory: { ...linuxHostInputs.directory, otherwise: onKubernetes('not used', () => '') },
   command: { ...linuxHostInputs.command, otherwise: onKubernetes('not used', (): string[] => []) },

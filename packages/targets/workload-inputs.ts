@@ -1,6 +1,6 @@
 import type { InputSpecs, InputValues, Problem } from '@deploy-actions/action-kit';
 import { targetInputs } from './inputs.ts';
-import { kubernetesReleaseInputs, kubernetesTargetInputs } from './kubernetes-inputs.ts';
+import { kubernetesReleaseInputs, kubernetesTargetInputs, versionByImage } from './kubernetes-inputs.ts';
 
 const workloadInput = {
   kind: 'string',
@@ -29,14 +29,7 @@ export const workloadInputs = {
       'The image to release, best with its digest. It takes the place of the image of the same repository. Several, separated by commas, where the pods have several.',
   },
   container: kubernetesReleaseInputs.container,
-  version: {
-    ...kubernetesReleaseInputs.version,
-    otherwise: {
-      means: 'the tag of the first image, or the beginning of its digest',
-      of: (inputs: Readonly<Record<string, unknown>>) =>
-        kubernetesReleaseInputs.version.otherwise.of({ ...inputs, platform: 'kubernetes' }),
-    },
-  },
+  version: { ...kubernetesReleaseInputs.version, otherwise: versionByImage },
   app: {
     ...targetInputs.app,
     otherwise: {

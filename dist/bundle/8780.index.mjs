@@ -1,1 +1,0 @@
-const j=8780,v=[8780],A={8780:((D,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(7778),P=_(2572),M=_(6987),n=_(915),s=_(2997),R=_(8041),I=_(9891),U=_(9823),W=_(150),B=_(7226),C=_(7407),L=_(1910),K=_(9621),T=_(1320),m=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
