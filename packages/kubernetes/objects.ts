@@ -105,7 +105,7 @@ export interface Deployment extends KubernetesObject {
 
 export interface ReplicaSet extends KubernetesObject {
   spec: { replicas?: number; template?: PodTemplate };
-  status?: { observedGeneration?: number };
+  status?: { observedGeneration?: number; readyReplicas?: number };
 }
 
 /** How many pods, or a share of them: `1`, `25%`. */

@@ -220,7 +220,7 @@ export function judge(objects: SlotObjects, options: JudgeOptions): Judged {
   }
   const set = currentReplicaSet(objects);
   const all = podsOf(objects);
-  return judgePods(
+  const judged = judgePods(
     {
       wanted,
       all,
@@ -229,6 +229,11 @@ export function judge(objects: SlotObjects, options: JudgeOptions): Judged {
     },
     options,
   );
+  // The controllers share one view of the pods. Traffic that moved to pods which they do not know to be ready would meet a Service
+  // without endpoints until they do.
+  const known = set?.status?.readyReplicas ?? 0;
+  if (judged.ready <= known) return judged;
+  return { ...judged, ready: known, message: `${judged.message}; the controllers know of ${known} yet` };
 }
 
 /** What pods say about those who own them: `current` are those of `all` that have the newest template. Pure. */

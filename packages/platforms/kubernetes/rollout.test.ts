@@ -140,10 +140,11 @@ function putPod(name: string, set: string, isReady = true): Pod {
   return api.objects.get(`${core}/pods/${name}`) as unknown as Pod;
 }
 
-function putSet(uid: string, replicas: number, image: string): void {
+function putSet(uid: string, replicas: number, image: string, readyReplicas = replicas): void {
   api.put(`${apps}/replicasets/web-${uid}`, {
     metadata: { uid, labels, ownerReferences: owned('Deployment', 'd') },
     spec: { replicas, template: template(image) },
+    status: { readyReplicas },
   });
 }
 
@@ -202,8 +203,10 @@ describe('waiting', () => {
     putPod('a', 'now');
     putPod('b', 'now', false);
     const seen: string[] = [];
-    setTimeout(() => putPod('b', 'now'), 100);
-    for await (const { message } of rollout.wait(deadlineIn(5_000), never)) seen.push(message);
+    for await (const { message } of rollout.wait(deadlineIn(5_000), never)) {
+      seen.push(message);
+      if (message.startsWith('1 of 2')) putPod('b', 'now');
+    }
     expect(seen.at(-1)).toBe('2 of 2 pods ready');
     expect(await rollout.isDone()).toBe(true);
     api.put(`${core}/pods/b`, {
@@ -223,22 +226,36 @@ describe('waiting', () => {
     });
   });
 
+  it('goes on until the controllers know of the pods that are ready, too', async () => {
+    putSet('now', 2, 'acme/app:1', 1);
+    putPod('a', 'now');
+    putPod('b', 'now');
+    const seen: string[] = [];
+    for await (const { message, ready } of rollout.wait(deadlineIn(5_000), never)) {
+      seen.push(message);
+      if (!ready && message.includes('know')) putSet('now', 2, 'acme/app:1');
+    }
+    expect(seen.filter((message) => message !== 'looking at it')).toEqual([
+      '2 of 2 pods ready; the controllers know of 1 yet',
+      '2 of 2 pods ready',
+    ]);
+  });
+
   it('goes on for as long as all pods have to stay ready, from the beginning where one is not', async () => {
     putSet('now', 2, 'acme/app:1');
     putPod('a', 'now');
     putPod('b', 'now');
     const seen: string[] = [];
-    const began = performance.now();
-    let isDisturbed = false;
+    let disturbedAt = NaN;
     // The deadline is for getting ready, not for staying so.
     for await (const { message } of rollout.wait(deadlineIn(2_000), never, { steady: 2_500 })) {
       seen.push(message);
-      if (isDisturbed || !message.includes('watched')) continue;
-      isDisturbed = true;
+      if (message.startsWith('1 of 2')) putPod('b', 'now');
+      if (!Number.isNaN(disturbedAt) || !message.includes('watched')) continue;
+      disturbedAt = performance.now();
       putPod('b', 'now', false);
-      setTimeout(() => putPod('b', 'now'), 200);
     }
-    expect(performance.now() - began).toBeGreaterThan(2_700);
+    expect(performance.now() - disturbedAt).toBeGreaterThan(2_450);
     expect(seen.filter((message) => /2 of 2 pods ready, and watched for .* more/.test(message))).not.toEqual(
       [],
     );
@@ -247,11 +264,11 @@ describe('waiting', () => {
   });
 
   it('says of a version that is not ready any more that it was', async () => {
-    putSet('now', 1, 'acme/app:1');
+    putSet('now', 2, 'acme/app:1');
     putPod('a', 'now');
     putPod('b', 'now');
     const failing = (async () => {
-      for await (const { message } of rollout.wait(deadlineIn(300), never, { steady: 60_000 }))
+      for await (const { message } of rollout.wait(deadlineIn(2_000), never, { steady: 60_000 }))
         if (message.includes('watched')) putPod('b', 'now', false);
     })();
     await expect(failing).rejects.toMatchObject({
@@ -260,7 +277,7 @@ describe('waiting', () => {
     });
   });
 
-  it('of a DaemonSet counts nothing before its controller has looked at the change', async () => {
+  it('of a DaemonSet counts nothing before its controller has looked at the change, and its revision is there', async () => {
     const daemons = createRollout({ client, workload: { kind: 'daemonset', name: 'agent' }, log: silentLog });
     const agent = (observedGeneration: number): void =>
       api.put(`${apps}/daemonsets/agent`, {
@@ -268,25 +285,40 @@ describe('waiting', () => {
         spec: { selector: { matchLabels: labels }, template: template('acme/app:2') },
         status: { observedGeneration, desiredNumberScheduled: 1 },
       });
-    const hash = { ...labels, 'controller-revision-hash': 'two' };
-    api.put(`${apps}/controllerrevisions/agent-two`, {
-      metadata: { labels: hash, ownerReferences: owned('DaemonSet', 'a') },
-      revision: 2,
+    const of = (hash: string) => ({
+      labels: { ...labels, 'controller-revision-hash': hash },
+      ownerReferences: owned('DaemonSet', 'a'),
     });
-    api.put(`${core}/pods/one`, {
-      metadata: { labels: hash, ownerReferences: owned('DaemonSet', 'a') },
-      spec: { containers: [] },
-      status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
-    });
+    const putRevision = (hash: string, revision: number): void =>
+      api.put(`${apps}/controllerrevisions/agent-${hash}`, {
+        metadata: of(hash),
+        revision,
+        data: { spec: { template: { ...template(`acme/app:${revision}`), $patch: 'replace' } } },
+      });
+    const putOne = (hash: string): void =>
+      api.put(`${core}/pods/one`, {
+        metadata: of(hash),
+        spec: { containers: [] },
+        status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+      });
+    putRevision('one', 1);
+    putOne('one');
     agent(1);
     const seen: string[] = [];
+    const steps = [
+      () => agent(2),
+      () => {
+        putRevision('two', 2);
+        putOne('two');
+      },
+    ];
     for await (const { message, ready } of daemons.wait(deadlineIn(5_000), never)) {
       seen.push(message);
-      if (!ready && message.includes('controller')) agent(2);
+      if (!ready && message.includes('controller')) steps.shift()?.();
     }
-    expect(seen.filter((message) => message !== 'looking at it')).toEqual([
-      'its controller has not looked at the change yet',
-      '1 of 1 pods ready',
-    ]);
+    expect(steps).toEqual([]);
+    expect(seen.at(-1)).toBe('1 of 1 pods ready');
+    // The pod of the revision before was ready all the time.
+    expect(seen.filter((message) => message.startsWith('1 of 1'))).toHaveLength(1);
   });
 });

@@ -138,10 +138,12 @@ export function createRollout(options: RolloutOptions): Rollout {
   function currentHash({ workload, controllerRevisions }: Seen): string | undefined {
     if (workload.status?.observedGeneration !== workload.metadata.generation) return undefined;
     if (what.kind === 'statefulset') return workload.status?.updateRevision;
-    const newest = controllerRevisions
-      .filter((revision) => isOwnedBy(revision, workload.metadata.uid))
-      .toSorted((a, b) => b.revision - a.revision)[0];
-    return newest?.metadata.labels?.['controller-revision-hash'];
+    // By its template, as they come by a watch of their own: the newest may still be that of the template before.
+    const key = templateKey(workload.spec.template);
+    const current = controllerRevisions.find(
+      (revision) => isOwnedBy(revision, workload.metadata.uid) && templateKey(templateIn(revision)) === key,
+    );
+    return current?.metadata.labels?.['controller-revision-hash'];
   }
 
   function judged(seen: Seen): Judged {

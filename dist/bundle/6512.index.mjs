@@ -1,1 +1,0 @@
-const h=6512,j=[6512],v={6512:((O,D,_)=>{_.r(D),_.d(D,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(6341),P=_(6837),M=_(6987),n=_(915),s=_(3126),I=_(8041),W=_(9891),R=_(9823),U=_(150),L=_(7226),B=_(7407),K=_(1910),T=_(9621),m=_(1320),C=_(7801),A=_(2199)})};export{h as id,j as ids,v as modules};
