@@ -235,7 +235,7 @@ describe('endpoints', () => {
     (_, response) =>
       response.writeHead(status, headers).end(body);
 
-  test.each<[string, RequestListener, RegExp]>([
+  test.each<[string, RequestListener, RegExp, timeout?: number]>([
     ['a status', respond(500, {}, '<h1>no\n\u0007db</h1>'), /status 500, beginning with "<h1>no db<\/h1>"/],
     ['no content', respond(204, {}, ''), /status 204$/],
     ['a page', respond(200, {}, '<html>\n'), /line 1: a metric name was expected/],
@@ -267,8 +267,9 @@ describe('endpoints', () => {
         response.write('a 1\n');
       },
       /no complete answer within 500ms/,
+      500,
     ],
-    ['no answer', () => {}, /no complete answer within 500ms/],
+    ['no answer', () => {}, /no complete answer within 500ms/, 500],
     [
       'too much',
       (_, response) => {
@@ -276,10 +277,10 @@ describe('endpoints', () => {
       },
       /more than 10000 bytes/,
     ],
-  ])('%s is unavailable and names the URL', async (_, answer, problem) => {
+  ])('%s is unavailable and names the URL', async (_, answer, problem, timeout = 5_000) => {
     const { served } = await endpoint(answer);
     const url = served.url.replace('//', '//user:geheim@') + '?token=geheim';
-    const source = createScrape({ urls: [url], timeout: 500, maxBytes: 10_000, fetchText });
+    const source = createScrape({ urls: [url], timeout, maxBytes: 10_000, fetchText });
     const error: unknown = await source.begin(ratio, never).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       reasonCode: 'metrics_unavailable',

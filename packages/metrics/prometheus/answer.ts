@@ -83,6 +83,8 @@ function seriesOf(type: 'vector' | 'matrix', given: unknown, where: string): Raw
   if (type === 'vector') return { labels, points: [pointOf(given['value'], shown)] };
   const { values } = given;
   if (!Array.isArray(values)) throw wrong(`${shown} has no values`);
+  // Without one it would count as a series that does not rise, which errors must not be taken for.
+  if (values.length === 0) throw wrong(`${shown} has no samples`);
   const points = (values as unknown[]).map((value) => pointOf(value, shown));
   const unordered = points.find(({ at }, i) => i > 0 && at <= (points[i - 1]?.at ?? -Infinity));
   if (unordered !== undefined) throw wrong(`the samples of ${shown} are not in order`);

@@ -1,5 +1,5 @@
 import { judgeLimit, unavailable as noData } from '@deploy-actions/judge';
-import type { DeployError } from '@deploy-actions/core';
+import { type DeployError, isRecord } from '@deploy-actions/core';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fetchText } from '../http-text.ts';
@@ -466,7 +466,8 @@ describe('whatever a server answers', () => {
   };
   const odd = fc.oneof(
     fc.constantFrom(null, '', 'NaN', '+Inf', '-Inf', '-1', 'x', 0, -1, Number.MAX_VALUE, true, [], {}),
-    fc.jsonValue(),
+    // A number as text in the place of another is a right answer.
+    fc.jsonValue().filter((value) => typeof value !== 'string' || !/^[\d.]/.test(value)),
   );
 
   /** Every place in a value, as a path. */
@@ -516,6 +517,24 @@ describe('whatever a server answers', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  test('errors without a sample, beside a total that rises, are never a pass', async () => {
+    // The labels are known from somewhere.
+    fake.results.push([/^count\(last_over_time/, vector([{}, '1'])]);
+    let emptied = 0;
+    fake.instead = (asked, response) => {
+      const text = JSON.stringify(resultOf(fake, asked), (_key, one: unknown) => {
+        if (!isRecord(one) || !isRecord(one['metric']) || one['metric']['code'] !== '500') return one;
+        if (!('values' in one)) return one;
+        emptied += 1;
+        return { ...one, values: [] };
+      });
+      response.end(text);
+      return true;
+    };
+    expect(await verdictOf(ratio)).toBe('inconclusive');
+    expect(emptied).toBeGreaterThan(0);
   });
 
   test('a right answer that is cut, or has one wrong part, is never a pass', async () => {
