@@ -77,6 +77,7 @@ it('a deposed holder’s write is refused by the API server itself, and it says 
     const { serving } = await look(lane);
     // The write that moves the traffic is on its way for as long as it takes to depose its writer.
     const { promise: onItsWay, resolve: leave } = Promise.withResolvers<void>();
+    const { promise: isDeposed, resolve: depose } = Promise.withResolvers<void>();
     let services = 0;
     const isSwitch = (call: { method: string; path: string }): boolean => {
       if (!isMutation(call) || !call.path.includes('/services/')) return false;
@@ -84,7 +85,7 @@ it('a deposed holder’s write is refused by the API server itself, and it says 
       if (services === 2) leave();
       return services === 2;
     };
-    lane.proxy.program([{ where: isSwitch, fault: { kind: 'delay', ms: 3_000 } }]);
+    lane.proxy.program([{ where: isSwitch, fault: { kind: 'hold', until: isDeposed } }]);
     const before = lane.proxy.mutations().length;
     const running = await lane.job.start('blue-green-switch', inputsTo(lane.fresh()));
     await onItsWay;
@@ -99,6 +100,7 @@ it('a deposed holder’s write is refused by the API server itself, and it says 
       log: silentLog,
     });
     await createServiceSelector({ client, service: 'shop', log: silentLog }).claim?.(lease.fence);
+    depose();
     const deposed = await running.done;
     const moved = lane.proxy
       .mutations()

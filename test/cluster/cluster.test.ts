@@ -54,12 +54,13 @@ describe('a Deployment of the test server', () => {
 
   test('answers on a NodePort of 127.0.0.1, from all its pods', async () => {
     const hosts = new Set<string>();
-    for (let count = 0; count < 40; count += 1) {
+    const asked = async (): Promise<string[]> => {
       const answer = await fetch(url, { headers: { connection: 'close' } });
       expect([answer.status, answer.headers.get('x-version')]).toEqual([200, 'v1']);
       hosts.add(((await answer.json()) as { host: string }).host);
-    }
-    expect([...hosts].toSorted()).toEqual((await names('app=web')).toSorted());
+      return [...hosts].toSorted();
+    };
+    await expect.poll(asked).toEqual((await names('app=web')).toSorted());
   });
 
   test('has logs, by the API server from kubelet', async () => {
@@ -159,11 +160,10 @@ test("takes the document's blue-green manifest as it is", async () => {
   await provideSecrets(namespace);
   await namespace.kubectl('apply', '-f', manifestFile('blue-green-deployment.yml'));
   await Promise.all(['blue', 'green'].map((colour) => namespace.rolledOut(`helpdesk-${colour}`)));
-  const { body } = await ask(
-    namespace.access,
-    'GET',
-    `/api/v1/namespaces/${namespace.name}/services/helpdesk-service/proxy/`,
-  );
-  expect(body).toMatchObject({ version: 'blue' });
+  const path = `/api/v1/namespaces/${namespace.name}/services/helpdesk-service/proxy/`;
+  // Without a probe its pods are ready before they listen.
+  await expect
+    .poll(async () => (await ask(namespace.access, 'GET', path)).body)
+    .toMatchObject({ version: 'blue' });
   expect(await readFile(manifestFile('blue-green-deployment.yml'), 'utf8')).not.toContain('readinessProbe');
 });

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { kubernetesBinaries } from './binaries.ts';
 import { type Say } from './cache.ts';
 import { end } from '../support/command.ts';
@@ -149,7 +150,12 @@ async function removeTasks(): Promise<void> {
 async function ensure(say: Say): Promise<void> {
   await requirePackages(say);
   const binaries = await kubernetesBinaries(say);
-  const there = await status();
+  let there = await status();
+  // On a machine that is busy its answers are late: what runs may be in use by others, and is not taken down for that.
+  for (const end = performance.now() + 60_000; performance.now() < end; there = await status()) {
+    if (there === undefined || there.healthy || there.daemons.some(({ runs }) => !runs)) break;
+    await delay(500);
+  }
   if (there?.healthy === true) return say('Kubernetes is up already');
   if (there !== undefined) {
     const dead = there.daemons.filter((one) => !one.runs).map(({ name }) => name);

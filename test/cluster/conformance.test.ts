@@ -20,7 +20,7 @@ import { bothColours, openStage, type Stage } from './stage.ts';
 
 const behaviours = {
   // Long enough for what crashed to be seen before it is ready again.
-  good: { START_DELAY: '1500ms' },
+  good: { START_DELAY: '3s' },
   // What it says of this value is its last word.
   exits: { ON_SIGTERM: 'cannot start' },
   'never-ready': { READY_AFTER: 'never' },
@@ -138,7 +138,7 @@ async function setup(): Promise<PlatformHarness<KubernetesRelease>> {
   };
 }
 
-platformConformance('kubernetes', setup, { test: 60_000, givenUp: 15_000, answers: 8_000, kills: 2 });
+platformConformance('kubernetes', setup, { test: 120_000, givenUp: 45_000, answers: 20_000, kills: 2 });
 
 let places = 0;
 storeConformance('kubernetes', () => ({

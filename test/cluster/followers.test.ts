@@ -56,6 +56,7 @@ describe('workers and a scheduler', { timeout }, () => {
     const next = serving['shop'] === 'blue' ? 'green' : 'blue';
     // Its start of the new scheduler is held back until another run has brought the old one back.
     const { promise: onItsWay, resolve: leave } = Promise.withResolvers<void>();
+    const { promise: isTaken, resolve: taken } = Promise.withResolvers<void>();
     let writes = 0;
     const isStart = (call: { method: string; path: string }): boolean => {
       if (!isOf(`celery-beat-${next}`)(call)) return false;
@@ -64,13 +65,14 @@ describe('workers and a scheduler', { timeout }, () => {
       if (writes === 2) leave();
       return writes === 2;
     };
-    lane.proxy.program([{ where: isStart, fault: { kind: 'delay', ms: 20_000 } }]);
+    lane.proxy.program([{ where: isStart, fault: { kind: 'hold', until: isTaken } }]);
     const running = await lane.start(lane.fresh());
     await Promise.race([onItsWay, running.done]);
     // Whoever was taken for dead.
     process.kill(running.pid, 'SIGSTOP');
     await lane.stage.kubectl('delete', 'leases', '--all');
     const taker = await lane.release(lane.fresh());
+    taken();
     process.kill(running.pid, 'SIGCONT');
     const deposed = await running.done;
     expect(taker.exitCode, taker.log).toBe(0);

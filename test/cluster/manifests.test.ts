@@ -232,7 +232,7 @@ spec:
     expect(step.outputs, step.log).toMatchObject({ result: 'failed', 'reason-code': 'start_failed' });
     expect(step.log).toMatch(/CrashLoopBackOff/);
     expect(step.log).toContain('All that was planned was written: 1 of 1.');
-    expect(step.seconds).toBeLessThan(30);
+    expect(step.seconds).toBeLessThan(90);
   });
 });
 

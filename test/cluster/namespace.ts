@@ -71,7 +71,20 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
     await output(program, ['apply', '-f', '-'], { env, input: texts.join('\n---\n') });
   }
 
+  /** Asks until the answer is right, for what the API server and its controllers bring about a moment later. */
+  async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
+    for (const end = performance.now() + 30_000; !(await isSo());) {
+      if (performance.now() > end) throw new Error(`${what} was not there within 30 s`);
+      await delay(50);
+    }
+  }
+
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  // Every namespace gets them, and pods need both.
+  for (const part of ['serviceaccounts/default', 'configmaps/kube-root-ca.crt']) {
+    const path = `/api/v1/namespaces/${name}/${part}`;
+    await eventually(part, async () => (await ask(admin, 'GET', path)).status === 200);
+  }
   return {
     name,
     kubeconfig,
@@ -114,6 +127,8 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
       if (status !== 201) throw new Error(`no token for ${account}: ${status} ${JSON.stringify(body)}`);
       const { token } = (body as { status: { token: string } }).status;
       const own = { ...access, token };
+      const allowed = rules.find(({ verbs }) => verbs.length > 0);
+      if (allowed !== undefined) await eventually(`the right of ${account}`, () => mayDo(own, allowed));
       return { access: own, kubeconfig: await writeKubeconfig(join(folder, `${account}.kubeconfig`), own) };
     },
     async end() {
@@ -122,6 +137,24 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Whether the API server knows by now that an account may do what a rule allows. */
+async function mayDo(access: Access, rule: PolicyRule): Promise<boolean> {
+  const [resource, subresource] = rule.resources[0]?.split('/') ?? [];
+  const resourceAttributes = {
+    namespace: access.namespace,
+    verb: rule.verbs[0],
+    group: rule.apiGroups[0],
+    ...{ resource, subresource },
+    ...(rule.resourceNames === undefined ? {} : { name: rule.resourceNames[0] }),
+  };
+  const { body } = await ask(access, 'POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { resourceAttributes },
+  });
+  return (body as { status?: { allowed?: boolean } }).status?.allowed === true;
 }
 
 async function untilSteady(url: string): Promise<void> {

@@ -104,7 +104,7 @@ export function restartWith(account: Account, own: With<RestartInputs>, signal?:
     context: undefined,
     strategy: 'rollout',
     reason: 'a test',
-    timeout: 90_000,
+    timeout: 240_000,
     'health-url': undefined,
     'health-timeout': 20_000,
     'lock-timeout': 0,

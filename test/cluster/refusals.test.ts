@@ -191,6 +191,8 @@ describe('the document’s manifests as they are', () => {
       metadata: { name: 'none' },
       spec: { hard: { pods: '0' } },
     });
+    const used = () => namespace.kubectl('get', 'resourcequota', 'none', '-o', 'jsonpath={.status.used}');
+    await expect.poll(used).toContain('pods');
     for (const file of ['k8s-deployment.yml', 'rolling-deployment.yml'])
       await namespace.kubectl('apply', '-f', manifestFile(file));
     await namespace.kubectl('wait', 'deployment', '--all', '--for=condition=ReplicaFailure', '--timeout=30s');

@@ -68,7 +68,7 @@ beforeAll(async () => {
   stage = await openStage('kubernetes-canary');
   client = await stage.connect();
   await publishServer('acme/shares:1', { VERSION: '1' });
-  await publishServer('acme/shares:2', { VERSION: '2' });
+  await publishServer('acme/shares:2', { VERSION: '2', START_DELAY: '3s' });
   await stage.apply(
     colourOf(app, 'blue', { image: 'acme/shares:1', replicas: total }),
     colourOf(app, 'green', { image: 'acme/shares:2', replicas: 0 }),

@@ -24,10 +24,17 @@ async function restarted(
   return said;
 }
 
-const uids = async (app: string): Promise<string[]> =>
-  (await stage.kubectl('get', 'pods', '-l', `app=${app}`, '-o', 'jsonpath={.items[*].metadata.uid}'))
-    .split(' ')
+/** Of the pods that stay: one that leaves is listed until its node has stopped it. */
+async function uids(app: string): Promise<string[]> {
+  const listed = await stage.kubectl('get', 'pods', '-l', `app=${app}`, '-o', 'json');
+  const { items } = JSON.parse(listed) as {
+    items: { metadata: { uid: string; deletionTimestamp?: string } }[];
+  };
+  return items
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .map(({ metadata }) => metadata.uid)
     .toSorted();
+}
 
 const strategyOf = (name: string, field = 'strategy'): Promise<string> =>
   stage.kubectl('get', name, '-o', `jsonpath={.spec.${field}}`);

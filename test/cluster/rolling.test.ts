@@ -12,7 +12,7 @@ beforeAll(async () => {
   stage = await openStage('kubernetes-rolling');
   for (const version of ['1', '2', '3']) await publishServer(`acme/rolled:${version}`, { VERSION: version });
   await publishServer('acme/rolled:crash', { VERSION: 'crash', CRASH_AFTER: '100ms', READY_AFTER: 'never' });
-  await publishServer('acme/rolled:brief', { VERSION: 'brief', CRASH_AFTER: '3s' });
+  await publishServer('acme/rolled:brief', { VERSION: 'brief', CRASH_AFTER: '10s' });
   await publishServer('acme/rolled:slow', { VERSION: 'slow', START_DELAY: '20s' });
 });
 afterAll(() => stage.end());
@@ -87,7 +87,7 @@ describe('a Deployment', () => {
 
   it('of which a version is ready, and crashes while it is watched, goes back', async () => {
     const workload = await place('watched', 1);
-    const brief = await update(workload, 'acme/rolled:brief', { drain: 1, watch: 30_000 });
+    const brief = await update(workload, 'acme/rolled:brief', { drain: 1, watch: 60_000 });
     expect(brief.outcome, brief.lines.join('\n')).toMatchObject({
       result: 'rolled-back',
       reasonCode: 'start_failed',
@@ -166,7 +166,7 @@ describe('a Deployment', () => {
     const at = performance.now();
     controller.abort();
     const { outcome } = await running;
-    expect(performance.now() - at).toBeLessThan(6_000);
+    expect(performance.now() - at).toBeLessThan(7_500);
     expect(outcome).toMatchObject({ result: 'cancelled', outputs: { version: '1' } });
     expect(await imageOf(workload)).toBe('acme/rolled:1');
   });

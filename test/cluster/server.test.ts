@@ -64,6 +64,22 @@ function send(path: string, options: { agent?: Agent; body?: string } = {}): Pro
   return promise;
 }
 
+/** What a path is answered; an error's code has none. */
+async function statusOf(path: string): Promise<number | string> {
+  const seen = await send(path);
+  return typeof seen === 'string' ? seen : seen.status;
+}
+
+/** Waits until the server has so many requests that it has not answered. */
+async function haveInFlight(count: number): Promise<void> {
+  await expect
+    .poll(async () => {
+      const metrics = await send('/metrics');
+      return typeof metrics === 'string' ? metrics : metrics.body;
+    })
+    .toContain(`http_requests_in_flight ${count}\n`);
+}
+
 describe('answers', () => {
   test('with its version, on connections that are kept', async () => {
     await start({ VERSION: 'v7' });
@@ -90,7 +106,7 @@ describe('answers', () => {
         'http_requests_total{code="200"} 1',
         'http_requests_total{code="500"} 1',
         'http_request_duration_seconds_bucket{le="0.05"} 0',
-        'http_request_duration_seconds_bucket{le="0.25"} 2',
+        'http_request_duration_seconds_bucket{le="10"} 2',
         'http_request_duration_seconds_count 2',
       ]),
     );
@@ -98,16 +114,15 @@ describe('answers', () => {
 
   test('once it has started, ready when it says so', async () => {
     const began = performance.now();
-    await start({ START_DELAY: '200ms', READY_AFTER: '300ms' });
+    await start({ START_DELAY: '200ms', READY_AFTER: '3s' });
     expect(performance.now() - began).toBeGreaterThan(190);
     expect(await send('/health/')).toMatchObject({ status: 503 });
     expect(await send('/')).toMatchObject({ status: 200 });
-    await delay(320);
-    expect(await send('/health/')).toMatchObject({ status: 200 });
+    await expect.poll(() => statusOf('/health/')).toBe(200);
   });
 
   test('never ready, or crashes', async () => {
-    await start({ READY_AFTER: 'never', CRASH_AFTER: '200ms' });
+    await start({ READY_AFTER: 'never', CRASH_AFTER: '3s' });
     expect(await send('/health/')).toMatchObject({ status: 503 });
     expect(await ended).toEqual([1, null]);
   });
@@ -124,40 +139,39 @@ describe('answers', () => {
 describe('SIGTERM', () => {
   test('stop-accepting: refuses at once, finishes what is in flight, exits 0', async () => {
     await start();
-    const inFlight = send('/slow?ms=500');
-    await delay(100);
+    const inFlight = send('/slow?ms=5000');
+    await haveInFlight(1);
     child.kill('SIGTERM');
-    await delay(50);
-    expect(await send('/')).toBe('ECONNREFUSED');
+    await expect.poll(() => statusOf('/health/'), { timeout: 4_000 }).toBe('ECONNREFUSED');
     expect(await inFlight).toMatchObject({ status: 200 });
     expect(await ended).toEqual([0, null]);
   });
 
   test('stop-accepting: gives up what takes longer than GRACE', async () => {
     await start({ GRACE: '200ms' });
-    const inFlight = send('/slow?ms=5000');
-    await delay(100);
+    const inFlight = send('/slow?ms=20000');
+    await haveInFlight(1);
     child.kill('SIGTERM');
     expect(await inFlight).toBe('ECONNRESET');
     expect(await ended).toEqual([1, null]);
   });
 
   test('drain: unhealthy at once, serves on, then stops', async () => {
-    await start({ ON_SIGTERM: 'drain', DRAIN_FOR: '400ms' });
+    await start({ ON_SIGTERM: 'drain', DRAIN_FOR: '3s' });
     child.kill('SIGTERM');
-    await delay(50);
-    expect(await send('/health/')).toMatchObject({ status: 503 });
+    await expect.poll(() => statusOf('/health/')).toBe(503);
     expect(await send('/')).toMatchObject({ status: 200 });
     expect(await ended).toEqual([0, null]);
   });
 
   test('close-announced: every answer announces the end of its connection', async () => {
-    await start({ ON_SIGTERM: 'close-announced', DRAIN_FOR: '400ms' });
+    await start({ ON_SIGTERM: 'close-announced', DRAIN_FOR: '3s' });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     expect(await send('/', { agent, body: 'x' })).toMatchObject({ connection: undefined });
     child.kill('SIGTERM');
-    await delay(50);
-    expect(await send('/', { agent, body: 'x' })).toMatchObject({ status: 200, connection: 'close' });
+    await expect
+      .poll(() => send('/', { agent, body: 'x' }))
+      .toMatchObject({ status: 200, connection: 'close' });
     expect(await send('/')).toMatchObject({ status: 200, connection: 'close' });
     agent.destroy();
     expect(await ended).toEqual([0, null]);

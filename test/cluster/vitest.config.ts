@@ -39,7 +39,7 @@ function pathOf(name: string): string {
 
 const shared = {
   root: join(import.meta.dirname, '../..'),
-  testTimeout: 120_000,
+  testTimeout: 400_000,
   hookTimeout: 300_000,
   expect: { poll: { timeout: 10_000 } },
 };

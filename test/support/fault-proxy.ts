@@ -30,6 +30,8 @@ export type Fault =
   /** As `forward-then-cut`, but the client hears nothing for so many milliseconds first: it gives up by its own time-out. */
   | { kind: 'forward-then-hang'; ms: number }
   | { kind: 'delay'; ms: number; next?: Fault }
+  /** Forwards once this has happened, however long that takes. */
+  | { kind: 'hold'; until: Promise<unknown> }
   /** Has the caller killed, before the request is forwarded or after it took effect, then cuts. */
   | { kind: 'kill'; when: 'before' | 'after'; kill: () => void | Promise<void> };
 
@@ -244,6 +246,9 @@ async function carryOut(fault: Fault, call: Call, exchange: Exchange): Promise<v
     case 'delay':
       await new Promise((resolve) => setTimeout(resolve, fault.ms));
       return carryOut(fault.next ?? { kind: 'pass' }, call, exchange);
+    case 'hold':
+      await fault.until;
+      return exchange.pass();
     case 'cut':
       break;
     case 'forward-then-cut':

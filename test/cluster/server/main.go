@@ -109,11 +109,20 @@ type metrics struct {
 	byCode  map[int]int64
 	buckets []int64
 	seconds float64
+	// Of the application, that were taken and are not answered yet.
+	inFlight int64
+}
+
+func (m *metrics) begin() {
+	m.Lock()
+	defer m.Unlock()
+	m.inFlight++
 }
 
 func (m *metrics) observe(code int, seconds float64) {
 	m.Lock()
 	defer m.Unlock()
+	m.inFlight--
 	m.byCode[code]++
 	m.seconds += seconds
 	for i, limit := range bucketLimits {
@@ -138,6 +147,7 @@ func (m *metrics) String() string {
 		total += m.byCode[code]
 		fmt.Fprintf(&out, "http_requests_total{code=\"%d\"} %d\n", code, m.byCode[code])
 	}
+	fmt.Fprintf(&out, "# TYPE http_requests_in_flight gauge\nhttp_requests_in_flight %d\n", m.inFlight)
 	out.WriteString("# TYPE http_request_duration_seconds histogram\n")
 	for i, limit := range bucketLimits {
 		fmt.Fprintf(&out, "http_request_duration_seconds_bucket{le=\"%v\"} %d\n", limit, m.buckets[i])
@@ -214,6 +224,7 @@ func main() {
 		if err != nil {
 			return
 		}
+		seen.begin()
 		status := http.StatusOK
 		if n := requests.Add(1); s.errorEvery > 0 && n%s.errorEvery == 0 {
 			status = http.StatusInternalServerError
