@@ -173,7 +173,7 @@ describe('problems', () => {
       return result.ok ? result.inputs : result.problems.map(({ input }) => input);
     };
     expect(await wrong({ workload: 'deploy/shop' })).toEqual(['workload', 'port']);
-    expect(await wrong({})).toEqual(['workload', 'port']);
+    expect(await wrong({})).toEqual(['workload', 'app', 'port']);
     expect(await wrong({ workload: 'deployment/shop', port: '1' })).toMatchObject({ app: 'shop' });
   });
 

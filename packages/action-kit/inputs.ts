@@ -189,13 +189,14 @@ export async function readInputs<I extends InputSpecs>(
     }
   }
 
+  const wrong = new Set(failed);
   for (const [name, spec] of unsaid) {
     const { view, asked } = watched(values);
     const value = spec.otherwise?.of(view);
     if (value !== undefined) values[name] = value;
     else if (spec.required === true) {
       // What would follow from an input that is wrong is not missing as well.
-      if (![...asked].some((one) => failed.has(one))) problems.push(missing(name, spec));
+      if (![...asked].some((one) => wrong.has(one))) problems.push(missing(name, spec));
       failed.add(name);
     }
   }
