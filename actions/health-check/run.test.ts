@@ -34,8 +34,8 @@ function inputsWith(changes: Partial<Inputs>): Inputs {
     headers: undefined,
     successes: 1,
     interval: 20,
-    'request-timeout': 2_000,
-    timeout: 2_000,
+    'request-timeout': 20_000,
+    timeout: 20_000,
     steady: 0,
     environment: undefined,
     ...changes,
@@ -72,13 +72,14 @@ describe('a URL', () => {
     let count = 0;
     const url = await serve((_asked, response) => {
       count += 1;
-      response.writeHead(count === 4 ? 503 : 200).end();
+      response.writeHead(count === 2 ? 503 : 200).end();
     });
     const started = performance.now();
     const outcome = await run(inputsWith({ url, steady: 300 }), createTestContext().context);
     expect(outcome).toMatchObject({ result: 'succeeded', reasonCode: 'ok' });
     expect(performance.now() - started).toBeGreaterThan(300);
-    expect(count).toBeGreaterThan(5);
+    // Well, ill, and well at least twice: from one good answer alone nothing is known to have lasted.
+    expect(count).toBeGreaterThanOrEqual(4);
   });
 
   it('ends as soon as it was ill for longer than `timeout` while it is watched', async () => {
@@ -93,7 +94,7 @@ describe('a URL', () => {
     );
     expect(outcome).toMatchObject({ result: 'failed', reasonCode: 'unhealthy' });
     expect(outcome.message).toContain('was not healthy for longer than 300ms');
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   it('with a timeout of 0, is watched until its first bad answer', async () => {
@@ -122,7 +123,7 @@ describe('a URL', () => {
     const start = performance.now();
     const { context } = createTestContext();
     const outcome = await run(inputsWith({ url, timeout: 200, interval: 60, successes: 2 }), context);
-    expect(performance.now() - start).toBeLessThan(1_500);
+    expect(performance.now() - start).toBeLessThan(5_000);
     expect(outcome).toMatchObject({
       result: 'failed',
       reasonCode: 'unhealthy',
@@ -135,10 +136,11 @@ describe('a URL', () => {
   });
 
   it('looks once more at the deadline when the interval is longer than the time', async () => {
-    const start = performance.now();
-    const url = await serve((_asked, response) =>
-      response.writeHead(performance.now() - start > 100 ? 200 : 503).end(),
-    );
+    let count = 0;
+    const url = await serve((_asked, response) => {
+      count += 1;
+      response.writeHead(count === 1 ? 503 : 200).end();
+    });
     const outcome = await run(
       inputsWith({ url, timeout: 200, interval: 60_000 }),
       createTestContext().context,

@@ -23,10 +23,10 @@ function node(script: string, options: Partial<ProcessOptions> = {}) {
   });
 }
 
-/** The process that the script named in the file, gone within a second. */
+/** The process that the script named in the file, gone within ten seconds. */
 async function endsSoon(file: string): Promise<boolean> {
   const pid = Number(await readFile(join(folder, file), 'utf8'));
-  for (let tries = 0; tries < 50 && processStat(pid) !== undefined; tries += 1) await delay(20);
+  for (let tries = 0; tries < 500 && processStat(pid) !== undefined; tries += 1) await delay(20);
   return processStat(pid) === undefined;
 }
 
@@ -105,9 +105,9 @@ describe('ending', () => {
   it('a child that takes too long gets SIGTERM, and its last words are in the error', async () => {
     const script =
       "process.on('SIGTERM', () => { console.error('told to stop'); process.exit(0) }); setInterval(() => {}, 1000)";
-    await expect(node(script, { timeout: 500 })).rejects.toMatchObject({
+    await expect(node(script, { timeout: 3_000 })).rejects.toMatchObject({
       reasonCode: 'timeout',
-      message: expect.stringContaining('after 500ms'),
+      message: expect.stringContaining('after 3s'),
       details: ['told to stop'],
     });
   });
@@ -120,8 +120,10 @@ describe('ending', () => {
       process.on('SIGTERM', () => {});
       setInterval(() => {}, 1000);`;
     const start = performance.now();
-    await expect(node(script, { timeout: 800, grace: 200 })).rejects.toMatchObject({ reasonCode: 'timeout' });
-    expect(performance.now() - start).toBeLessThan(5_000);
+    await expect(node(script, { timeout: 3_000, grace: 200 })).rejects.toMatchObject({
+      reasonCode: 'timeout',
+    });
+    expect(performance.now() - start).toBeLessThan(20_000);
     expect(await endsSoon('stubborn')).toBe(true);
   });
 

@@ -109,7 +109,7 @@ describe('a read', () => {
   it('tells the server’s time', async () => {
     expect(client.now()).toBeUndefined();
     await client.list(resources.configMaps);
-    expect(Math.abs((client.now() ?? 0) - Date.now())).toBeLessThan(1_100);
+    expect(Math.abs((client.now() ?? 0) - Date.now())).toBeLessThan(5_000);
   });
 });
 

@@ -38,11 +38,13 @@ test('requests in flight end on the slot they began on; drain waits for them', a
   await use(allTo('green', addresses));
   expect((await ask(listen)).body).toBe('green');
   const drained = admin.drain('blue', 5_000, { signal: never });
+  let ended = false;
+  void drained.then(() => (ended = true));
   await delay(50);
+  expect(ended).toBe(false);
   for (const end of waiting) end();
   for (const answer of await Promise.all(inFlight)) expect(answer.body).toBe('begun and ended on blue');
   expect((await drained).body).toMatchObject({ complete: true, inFlight: 0 });
-  expect(Number((await drained).body['elapsed'])).toBeGreaterThan(40);
 });
 
 test('30 switches under keep-alive POST and new connections lose nothing, and nothing reaches a drained slot', async () => {

@@ -86,10 +86,10 @@ describe('compare-and-swap', () => {
     const { value, version } = await createFileStore(directory).read('race');
     expect(version).toBe(20 * rounds);
     expect(new Set(value as string[]).size).toBe(20 * rounds);
-  }, 30_000);
+  }, 120_000);
 });
 
-describe('history', { timeout: 20_000 }, () => {
+describe('history', { timeout: 120_000 }, () => {
   it('keeps the last 64 versions before the current one', async () => {
     const store = createFileStore(directory);
     for (let version = 0; version < 70; version++) await store.write('journal', version, version);

@@ -106,7 +106,7 @@ describe('taking the lease', () => {
     const log: Log = { ...silentLog, warning: (message) => warnings.push(message) };
     expect((await acquire('next', { log })).fence.token).toBe(2);
     expect(warnings).toEqual([expect.stringContaining('it has ended')]);
-  }, 30_000);
+  }, 120_000);
 
   it('hands it on in turn to those who wait, never to two at once', async () => {
     let inside = 0;
@@ -132,9 +132,9 @@ describe('taking the lease', () => {
     const lines: ProgressLine[] = [];
     const start = performance.now();
     const failure = await failureOf(
-      acquire('second', { wait: 150, log: { ...silentLog, progress: (line) => lines.push(line) } }),
+      acquire('second', { wait: 2_000, log: { ...silentLog, progress: (line) => lines.push(line) } }),
     );
-    expect(performance.now() - start).toBeGreaterThanOrEqual(150);
+    expect(performance.now() - start).toBeGreaterThanOrEqual(2_000);
     expect(failure).toMatchObject({ reasonCode: 'lock_held' });
     expect(failure.remedy).toContain('lock-timeout');
     expect(lines[0]).toMatchObject({ what: expect.stringContaining('run first of ada') as string });
@@ -155,8 +155,8 @@ describe('taking the lease', () => {
     await first.release();
 
     const dying: StateStore = { ...store, touch: () => Promise.reject(new Error('gone')) };
-    await acquire('third', { process: elsewhere, ttl: 200, store: dying });
     const start = performance.now();
+    await acquire('third', { process: elsewhere, ttl: 200, store: dying });
     const warnings: string[] = [];
     await acquire('fourth', {
       wait: 10_000,
@@ -238,13 +238,13 @@ describe('the fence', () => {
     const deaf: StateStore = { ...store, touch: () => Promise.reject(new Error('EIO')) };
     const lease = await acquire('first', {
       store: deaf,
-      ttl: 300,
+      ttl: 4_000,
       log: { ...silentLog, warning: (message) => warnings.push(message) },
     });
-    await delay(350);
+    await delay(4_050);
     const failure = await failureOf(lease.fence.check());
     expect(failure).toMatchObject({ reasonCode: 'lock_lost' });
-    expect(failure.message).toContain('could not be renewed for 300ms');
+    expect(failure.message).toContain('could not be renewed for 4s');
     expect(warnings).toEqual([expect.stringContaining('EIO')]);
   });
 
@@ -253,7 +253,7 @@ describe('the fence', () => {
     const or = <T>(work: () => Promise<T>): Promise<T> =>
       reachable ? work() : Promise.reject(new Error('ETIMEDOUT'));
     const lease = await acquire('first', {
-      ttl: 300,
+      ttl: 3_000,
       store: {
         ...store,
         read: (key) => or(() => store.read(key)),
@@ -263,7 +263,7 @@ describe('the fence', () => {
     reachable = false;
     const start = performance.now();
     expect((await failureOf(lease.fence.check())).message).toContain('ETIMEDOUT');
-    expect(performance.now() - start).toBeLessThan(10_000);
+    expect(performance.now() - start).toBeLessThan(20_000);
   });
 
   it('never turns a finished release into a failed one when the lease cannot be given back', async () => {

@@ -45,7 +45,8 @@ it('sums up what the steps count, and goes on after one that failed', async () =
     'lost: 0 passed, 1 failed, 0 s (exit code null)',
   ];
   // As each ends, and all once more at the end.
-  expect(text.split('\n').filter((line) => line.includes(' passed, '))).toEqual([...lines, ...lines]);
+  const said = text.replace(/\d+ s/g, '0 s').split('\n');
+  expect(said.filter((line) => line.includes(' passed, '))).toEqual([...lines, ...lines]);
 });
 
 it('says at the end which tests failed, and otherwise what a failed step said last', async () => {

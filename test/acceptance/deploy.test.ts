@@ -141,7 +141,7 @@ describe('the pipeline in one step', { timeout: 90_000 }, () => {
   });
 
   it('touches nothing while another run releases', async () => {
-    await bench.configure({ VERSION: 'v2' }, { 'watch-after': '0', watch: '5s' });
+    await bench.configure({ VERSION: 'v2' }, { 'watch-after': '0', watch: '60s' });
     const first = await bench.job.start('deploy', { environment: 'production', version: 'v2' });
     await first.line(/… watching/);
     const second = await bench.deploy('v1', {}, await bench.jobOf({ runId: '2' }));

@@ -68,18 +68,17 @@ describe('a release that is interrupted, or not alone', { timeout: 90_000 }, () 
   });
 
   it('of two at once one holds the lease; the other fails and names it, or waits', async () => {
-    const step = await job.start('blue-green-switch', { ...(await host.release('v2')), watch: '4s' });
+    const step = await job.start('blue-green-switch', { ...(await host.release('v2')), ...watching });
     await step.line(/… watching/);
     const other = await host.job({ runId: '42' });
     const inputs = { ...(await host.release('v3')), watch: '0' };
-    const [held, waited] = await Promise.all([
-      ending(other, 'blue-green-switch', inputs),
-      ending(other, 'blue-green-switch', { ...inputs, 'lock-timeout': '60s' }),
-    ]);
+    const waits = await other.start('blue-green-switch', { ...inputs, 'lock-timeout': '60s' });
+    const held = await ending(other, 'blue-green-switch', inputs);
     expect(held.outputs).toMatchObject({ result: 'failed', 'reason-code': 'lock_held' });
     expect(errorOf(held)).toContain('https://github.com/acme/helpdesk/actions/runs/41');
-    expect((await expectEnding(job, await step.done)).outputs).toMatchObject({ result: 'succeeded' });
-    expect(waited.outputs).toMatchObject({ result: 'succeeded', version: 'v3', 'previous-version': 'v2' });
-    expect(waited.log).toContain('waiting for');
+    await waits.line(/waiting for/);
+    expect((await expectEnding(job, await step.cancel())).outputs).toMatchObject({ result: 'cancelled' });
+    const waited = await expectEnding(other, await waits.done);
+    expect(waited.outputs).toMatchObject({ result: 'succeeded', version: 'v3', 'previous-version': 'v1' });
   });
 });

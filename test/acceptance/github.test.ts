@@ -58,7 +58,7 @@ let versions = 0;
 /** Releases one more version. */
 async function release(asked: Asked = {}, env: Record<string, string> = {}): Promise<StepResult> {
   versions += 1;
-  const inputs = { ...(await host.release(`v${versions}`, env)), watch: '0', 'ready-timeout': '5s' };
+  const inputs = { ...(await host.release(`v${versions}`, env)), watch: '0', 'ready-timeout': '10s' };
   return ending(await jobOf(asked), 'blue-green-switch', inputs);
 }
 
@@ -116,8 +116,14 @@ describe('the deployments of an environment', { timeout: 90_000 }, () => {
 
   it('of a version that is taken back fails, and the earlier one is the latest', async () => {
     versions += 1;
-    const inputs = { ...(await host.release(`v${versions}`, { CRASH_AFTER_MS: '3000' })), watch: '30s' };
-    const step = await ending(await jobOf({ sha: github.push('main') }), 'blue-green-switch', inputs);
+    const inputs = { ...(await host.release(`v${versions}`)), watch: '60s' };
+    const job = await jobOf({ sha: github.push('main') });
+    const running = await job.start('blue-green-switch', inputs);
+    await running.line(/… watching/);
+    const answer = (await (await fetch(host.url)).json()) as { version: string; pid: number };
+    expect(answer.version).toBe(`v${versions}`);
+    process.kill(answer.pid, 'SIGKILL');
+    const step = await expectEnding(job, await running.done);
     expect(step.outputs).toMatchObject({ result: 'rolled-back', version: 'v2', 'rejected-version': 'v4' });
     const [failed, again] = deploymentsOf().slice(-2);
     expect(failed).toMatchObject({ version: 'v4', last: { state: 'failure' } });

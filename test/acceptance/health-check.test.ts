@@ -32,7 +32,7 @@ describe('health-check', () => {
   });
 
   it('succeeds once the application was healthy several times in a row, and lists its dependencies', async () => {
-    const url = await serve({ READY_AFTER_MS: '700' });
+    const url = await serve({ READY_AFTER_MS: '3000' });
     const step = await ending(job, 'health-check', {
       ...{ url, json: 'status=healthy', successes: '3', interval: '200ms', timeout: '30s' },
     });

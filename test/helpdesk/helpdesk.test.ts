@@ -216,8 +216,9 @@ describe('the good release', () => {
     expect(given.headers.get('x-request-id')).toBe('trace-1.2_3');
     const replaced = await call(`${good.origin}/api/users/me/`, { headers: { 'x-request-id': 'a b"c' } });
     expect(replaced.headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);
-    const logged = await vi.waitUntil(() =>
-      good.logs().find((entry) => entry['request_id'] === 'trace-1.2_3'),
+    const logged = await vi.waitUntil(
+      () => good.logs().find((entry) => entry['request_id'] === 'trace-1.2_3'),
+      { timeout: 10_000 },
     );
     expect(logged).toMatchObject({
       level: 'INFO',

@@ -136,11 +136,13 @@ describe('the realtime service', () => {
     expect(answer.status).toBe(202);
     expect(await answer.json()).toEqual({ listeners: 2 });
     const event = { ticket: 7, type: 'comment', author: 'ada' };
-    await vi.waitFor(() => expect([first.got, second.got]).toEqual([[event], [event]]));
+    await vi.waitFor(() => expect([first.got, second.got]).toEqual([[event], [event]]), { timeout: 10_000 });
     expect(other.got).toEqual([]);
     for (const { socket } of [first, second, other]) socket.close();
-    await vi.waitFor(async () =>
-      expect(await (await fetch(`${service.origin}/health/`)).json()).toMatchObject({ listeners: 0 }),
+    await vi.waitFor(
+      async () =>
+        expect(await (await fetch(`${service.origin}/health/`)).json()).toMatchObject({ listeners: 0 }),
+      { timeout: 10_000 },
     );
   });
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asStepEnvironment, readInputs } from '@deploy-actions/action-kit';
-import { createMetricSource, type MetricQuery } from '@deploy-actions/metrics';
+import { type Baseline, createMetricSource, type MetricQuery } from '@deploy-actions/metrics';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { definition } from '../../actions/canary-analyze/definition.ts';
 import { run } from '../../actions/canary-analyze/run.ts';
@@ -15,8 +15,8 @@ import { type Prometheus, requirePrometheus, startPrometheus } from '../support/
 
 const never = new AbortController().signal;
 const program = fileURLToPath(new URL('../support/static-server.ts', import.meta.url));
-/** A scrape is a second apart; whatever happened is in the data after two of them. */
-const twoScrapes = 2_200;
+/** For what the next scrapes show, which are a second apart. */
+const patience = { timeout: 30_000 };
 
 interface App {
   target: string;
@@ -87,6 +87,11 @@ describe('a real Prometheus', () => {
   const startLoad = (app: App | undefined) => {
     load = setInterval(() => void app?.send(1).catch(() => {}), 20);
   };
+  /** What happens from the first scrape of a window on is counted. */
+  const scrapedSince = async (baseline: Baseline, slot: string) => {
+    const newest = async () => ((await prometheus.value(`timestamp(up{slot="${slot}"})`)) ?? 0) * 1_000;
+    await expect.poll(newest, patience).toBeGreaterThanOrEqual((baseline as { at: number }).at);
+  };
   const sourceOf = () => createMetricSource({ kind: 'prometheus', url: prometheus.url, timeout: 10_000 });
 
   async function analyze(slot: string, inputs: Record<string, string> = {}) {
@@ -114,10 +119,11 @@ describe('a real Prometheus', () => {
     const source = sourceOf();
     const query = ratioOf('bad');
     const baseline = await source.begin(query, never);
-    await delay(twoScrapes);
+    await scrapedSince(baseline, 'bad');
     await apps['bad']?.send(250);
-    await delay(twoScrapes);
-    expect(await source.series(query, baseline, never)).toMatchObject({ errors: 50, total: 250 });
+    await expect
+      .poll(() => source.series(query, baseline, never), patience)
+      .toMatchObject({ errors: 50, total: 250 });
     const extrapolated = await prometheus.value('sum(increase(http_requests_total{slot="bad"}[60s]))');
     expect(extrapolated).not.toBe(250);
   });
@@ -126,27 +132,30 @@ describe('a real Prometheus', () => {
     const source = sourceOf();
     const query = ratioOf('late');
     const baseline = await source.begin(query, never);
-    await delay(twoScrapes);
+    await scrapedSince(baseline, 'late');
     await apps['late']?.send(100);
-    await delay(twoScrapes);
-    expect(await source.series(query, baseline, never)).toMatchObject({ errors: 1, total: 100 });
-    expect(await prometheus.value('sum(increase(http_requests_total{slot="late",code="500"}[60s]))')).toBe(0);
+    await expect
+      .poll(() => source.series(query, baseline, never), patience)
+      .toMatchObject({ errors: 1, total: 100 });
+    const increase = 'sum(increase(http_requests_total{slot="late",code="500"}[60s]))';
+    await expect.poll(() => prometheus.value(increase), patience).toBe(0);
   });
 
   test('counts on when the application is started again', async () => {
     const source = sourceOf();
     const query = ratioOf('late');
     const baseline = await source.begin(query, never);
-    await delay(twoScrapes);
+    await scrapedSince(baseline, 'late');
     const before = apps['late'];
     before?.child.kill('SIGKILL');
     apps['late'] = await startApp({ ERROR_EVERY: '2' }, Number(before?.target.split(':')[1]));
     await apps['late'].send(40);
-    await delay(twoScrapes);
-    expect(await source.series(query, baseline, never)).toMatchObject({
-      ...{ errors: 20, total: 40 },
-      notes: [expect.stringContaining('began again at zero') as string],
-    });
+    await expect
+      .poll(() => source.series(query, baseline, never), patience)
+      .toMatchObject({
+        ...{ errors: 20, total: 40 },
+        notes: [expect.stringContaining('began again at zero') as string],
+      });
   });
 
   test('fails a version with 20 % errors before its window is over', async () => {

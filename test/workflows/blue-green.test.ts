@@ -75,7 +75,7 @@ test(
 test(
   'a version that never gets ready is refused, with the reason where one looks',
   async () => {
-    const run = await deploy('v3', { NEVER_READY: '1' }, { 'ready-timeout': '2s' });
+    const run = await deploy('v3', { NEVER_READY: '1' }, { 'ready-timeout': '8s' });
     expect(run.jobs, run.log).toEqual({ deploy: 'failure' });
     expect(stepsOf(run)).toEqual([
       `${checkout}: success`,

@@ -60,7 +60,7 @@ beforeAll(async () => {
     ['deploy.yml', 'Deploy'],
     ['rollback.yml', 'Roll back'],
   ] as const) {
-    const text = workflows.get(title)?.replace('watch: 15m', 'watch: 300ms') ?? '';
+    const text = workflows.get(title)?.replace('watch: 15m', 'watch: 1500ms') ?? '';
     const whole = title === 'Deploy' ? `${text}${after}` : text;
     await writeFile(join(example.directory, '.github/workflows', file), whole);
   }
@@ -138,7 +138,11 @@ test(
     expect(told()[2]).toMatch(/^failure: v3 got no traffic: /);
 
     healthy = true;
-    const becameIll = await deploy('v4', {}, illAt('deploy', 'Traffic: '));
+    const becameIll = await deploy(
+      'v4',
+      {},
+      { ...illAt('deploy', 'Traffic: '), settings: { 'watch-after': '2s' } },
+    );
     expect(becameIll.jobs, becameIll.log).toEqual({ approve: 'success', deploy: 'failure' });
     expect(becameIll.outputs['deploy']).toMatchObject({
       result: 'rolled-back',
