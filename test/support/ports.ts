@@ -63,7 +63,7 @@ function guardOf(block: number): Promise<Server | undefined> {
 async function areFree(from: number, count: number): Promise<boolean> {
   const ports = Array.from({ length: count }, (_, index) => from + index);
   const held = await Promise.all(ports.map((port) => listening({ host: '127.0.0.1', port })));
-  await Promise.all(held.map((server) => server && closed(server)));
+  await Promise.all(held.flatMap((server) => (server === undefined ? [] : [closed(server)])));
   return !held.includes(undefined);
 }
 
