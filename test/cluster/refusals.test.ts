@@ -191,8 +191,10 @@ describe('the document’s manifests as they are', () => {
       metadata: { name: 'none' },
       spec: { hard: { pods: '0' } },
     });
-    const used = () => namespace.kubectl('get', 'resourcequota', 'none', '-o', 'jsonpath={.status.used}');
-    await expect.poll(used).toContain('pods');
+    // Nothing is held to it before its controller has counted.
+    await namespace.kubectl(
+      ...['wait', 'resourcequota/none', '--for=jsonpath={.status.used.pods}=0', '--timeout=30s'],
+    );
     for (const file of ['k8s-deployment.yml', 'rolling-deployment.yml'])
       await namespace.kubectl('apply', '-f', manifestFile(file));
     await namespace.kubectl('wait', 'deployment', '--all', '--for=condition=ReplicaFailure', '--timeout=30s');
