@@ -139,6 +139,8 @@ export interface Workload extends KubernetesObject {
     updateRevision?: string;
     /** DaemonSets: on how many nodes it should run. */
     desiredNumberScheduled?: number;
+    /** DaemonSets: on how many of these it runs as its template says now. */
+    updatedNumberScheduled?: number;
   };
 }
 

@@ -231,9 +231,13 @@ export function judge(objects: SlotObjects, options: JudgeOptions): Judged {
   );
   // The controllers share one view of the pods. Traffic that moved to pods which they do not know to be ready would meet a Service
   // without endpoints until they do.
-  const known = set?.status?.readyReplicas ?? 0;
+  return asKnown(judged, set?.status?.readyReplicas ?? 0);
+}
+
+/** With no more ready pods than the controllers know of. */
+export function asKnown(judged: Judged, known: number): Judged {
   if (judged.ready <= known) return judged;
-  return { ...judged, ready: known, message: `${judged.message}; the controllers know of ${known} yet` };
+  return { ...judged, ready: known, message: `${judged.message}; the controllers know of ${known} so far` };
 }
 
 /** What pods say about those who own them: `current` are those of `all` that have the newest template. Pure. */

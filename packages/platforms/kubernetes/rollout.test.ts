@@ -236,7 +236,7 @@ describe('waiting', () => {
       if (!ready && message.includes('know')) putSet('now', 2, 'acme/app:1');
     }
     expect(seen.filter((message) => message !== 'looking at it')).toEqual([
-      '2 of 2 pods ready; the controllers know of 1 yet',
+      '2 of 2 pods ready; the controllers know of 1 so far',
       '2 of 2 pods ready',
     ]);
   });
@@ -277,13 +277,13 @@ describe('waiting', () => {
     });
   });
 
-  it('of a DaemonSet counts nothing before its controller has looked at the change, and its revision is there', async () => {
+  it('of a DaemonSet counts nothing before its controller has looked at the change, nor the pods of the template before', async () => {
     const daemons = createRollout({ client, workload: { kind: 'daemonset', name: 'agent' }, log: silentLog });
-    const agent = (observedGeneration: number): void =>
+    const agent = (observedGeneration: number, updatedNumberScheduled: number): void =>
       api.put(`${apps}/daemonsets/agent`, {
         metadata: { uid: 'a', generation: 2 },
         spec: { selector: { matchLabels: labels }, template: template('acme/app:2') },
-        status: { observedGeneration, desiredNumberScheduled: 1 },
+        status: { observedGeneration, desiredNumberScheduled: 1, updatedNumberScheduled },
       });
     const of = (hash: string) => ({
       labels: { ...labels, 'controller-revision-hash': hash },
@@ -293,7 +293,6 @@ describe('waiting', () => {
       api.put(`${apps}/controllerrevisions/agent-${hash}`, {
         metadata: of(hash),
         revision,
-        data: { spec: { template: { ...template(`acme/app:${revision}`), $patch: 'replace' } } },
       });
     const putOne = (hash: string): void =>
       api.put(`${core}/pods/one`, {
@@ -303,13 +302,14 @@ describe('waiting', () => {
       });
     putRevision('one', 1);
     putOne('one');
-    agent(1);
+    agent(1, 1);
     const seen: string[] = [];
     const steps = [
-      () => agent(2),
+      () => agent(2, 0),
       () => {
         putRevision('two', 2);
         putOne('two');
+        agent(2, 1);
       },
     ];
     for await (const { message, ready } of daemons.wait(deadlineIn(5_000), never)) {
@@ -319,6 +319,7 @@ describe('waiting', () => {
     expect(steps).toEqual([]);
     expect(seen.at(-1)).toBe('1 of 1 pods ready');
     // The pod of the revision before was ready all the time.
-    expect(seen.filter((message) => message.startsWith('1 of 1'))).toHaveLength(1);
+    expect(seen).toContain('1 of 1 pods ready; the controllers know of 0 so far');
+    expect(seen.filter((message) => message === '1 of 1 pods ready')).toHaveLength(1);
   });
 });

@@ -26,6 +26,7 @@ import { createBell } from './bell.ts';
 import { evidenceOf, remedyFor } from './evidence.ts';
 import { createHandOver, stopLeaving } from './hand-over.ts';
 import {
+  asKnown,
   hasEnded,
   isLeaving,
   isOwnedBy,
@@ -138,12 +139,10 @@ export function createRollout(options: RolloutOptions): Rollout {
   function currentHash({ workload, controllerRevisions }: Seen): string | undefined {
     if (workload.status?.observedGeneration !== workload.metadata.generation) return undefined;
     if (what.kind === 'statefulset') return workload.status?.updateRevision;
-    // By its template, as they come by a watch of their own: the newest may still be that of the template before.
-    const key = templateKey(workload.spec.template);
-    const current = controllerRevisions.find(
-      (revision) => isOwnedBy(revision, workload.metadata.uid) && templateKey(templateIn(revision)) === key,
-    );
-    return current?.metadata.labels?.['controller-revision-hash'];
+    const newest = controllerRevisions
+      .filter((revision) => isOwnedBy(revision, workload.metadata.uid))
+      .toSorted((a, b) => b.revision - a.revision)[0];
+    return newest?.metadata.labels?.['controller-revision-hash'];
   }
 
   function judged(seen: Seen): Judged {
@@ -171,9 +170,13 @@ export function createRollout(options: RolloutOptions): Rollout {
       },
       judging,
     );
-    if (hash !== undefined) return judgement;
     // What is there says nothing yet: no number of pods is enough.
-    return { ...judgement, wanted: Infinity, message: 'its controller has not looked at the change yet' };
+    if (hash === undefined) {
+      return { ...judgement, wanted: Infinity, message: 'its controller has not looked at the change yet' };
+    }
+    if (what.kind === 'statefulset') return judgement;
+    // Revisions come by a watch of their own: the newest that was seen may be that of the template before, whose pods are all ready.
+    return asKnown(judgement, workload.status?.updatedNumberScheduled ?? 0);
   }
 
   const ownPods = ({ workload, pods }: Seen) =>

@@ -1,1 +1,0 @@
-const j=3903,v=[3903],A={3903:((O,D,_)=>{_.r(D),_.d(D,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(2038),P=_(2002),M=_(6987),n=_(915),s=_(4462),I=_(8041),R=_(9891),W=_(9823),U=_(150),B=_(7226),L=_(7407),T=_(1910),m=_(9621),C=_(1320),K=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
