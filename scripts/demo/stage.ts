@@ -23,8 +23,11 @@ import { endProcessesWith, type Found, processesWith } from '../../test/support/
 import { createJob, type Job } from '../../test/support/runner.ts';
 import { setupPython } from '../setup-python.ts';
 
-/** Requests a second; half of them new connections, half POST on connections that are kept. */
-export const rate = 210;
+/**
+ * Requests a second; half of them new connections, half POST on connections that are kept. A step has to see 200: on a busy machine it
+ * begins and ends as much as half a second late.
+ */
+export const rate = 230;
 
 export interface Stage {
   /** Where the application is served. */
