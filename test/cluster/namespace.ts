@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ask, get } from './api.ts';
 import { adminAccess, binariesOfCluster } from './cluster.ts';
 import { output } from '../support/command.ts';
+import { until } from '../support/until.ts';
 import { type Access, writeKubeconfig } from './kubeconfig.ts';
 
 /** Of RBAC. */
@@ -46,6 +47,9 @@ export interface Namespace {
   end(): Promise<void>;
 }
 
+/** Milliseconds for what the API server and its controllers bring about a moment later. */
+const patience = 30_000;
+
 /** The path of one of the document's manifests. */
 export const manifestFile = (name: string): string => join(import.meta.dirname, 'manifests', name);
 
@@ -71,19 +75,11 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
     await output(program, ['apply', '-f', '-'], { env, input: texts.join('\n---\n') });
   }
 
-  /** Asks until the answer is right, for what the API server and its controllers bring about a moment later. */
-  async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    for (const end = performance.now() + 30_000; !(await isSo());) {
-      if (performance.now() > end) throw new Error(`${what} was not there within 30 s`);
-      await delay(50);
-    }
-  }
-
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   // Every namespace gets them, and pods need both.
   for (const part of ['serviceaccounts/default', 'configmaps/kube-root-ca.crt']) {
     const path = `/api/v1/namespaces/${name}/${part}`;
-    await eventually(part, async () => (await ask(admin, 'GET', path)).status === 200);
+    await until(part, async () => (await ask(admin, 'GET', path)).status === 200, patience);
   }
   return {
     name,
@@ -128,7 +124,7 @@ export async function createNamespace(prefix = 'test'): Promise<Namespace> {
       const { token } = (body as { status: { token: string } }).status;
       const own = { ...access, token };
       const allowed = rules.find(({ verbs }) => verbs.length > 0);
-      if (allowed !== undefined) await eventually(`the right of ${account}`, () => mayDo(own, allowed));
+      if (allowed !== undefined) await until(`the right of ${account}`, () => mayDo(own, allowed), patience);
       return { access: own, kubeconfig: await writeKubeconfig(join(folder, `${account}.kubeconfig`), own) };
     },
     async end() {

@@ -7,7 +7,6 @@ import { request } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { silentLog } from '@deploy-actions/core';
 import { createLinuxHost, type LinuxHostRelease } from '@deploy-actions/platforms';
 import { adminClient, type ProxyState } from '@deploy-actions/proxy';
@@ -205,18 +204,5 @@ export async function forgetPast(stateDirectory: string): Promise<void> {
       .toSorted()
       .at(-1);
     for (const name of names) if (name !== newest) await rm(join(store, key, name));
-  }
-}
-
-/** Waits until something is so; throws what is awaited when it is not so in time. */
-export async function until(
-  what: string,
-  isSo: () => boolean | Promise<boolean>,
-  milliseconds = 10_000,
-): Promise<void> {
-  const end = performance.now() + milliseconds;
-  while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${milliseconds} ms`);
-    await delay(10);
   }
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { silentLog } from '@deploy-actions/core';
 import { createNginx, type NginxOptions } from '@deploy-actions/routers';
 import { requireProgram, versionOf } from './debian.ts';
-import { until } from './host.ts';
+import { until } from './until.ts';
 
 export interface Nginx {
   readonly options: NginxOptions;

@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireProgram, versionOf } from './debian.ts';
-import { until } from './host.ts';
+import { until } from './until.ts';
 import { freePort } from './ports.ts';
 
 export interface Prometheus {
