@@ -90,6 +90,18 @@ async function keepInMemory(folder: string): Promise<void> {
   await output('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
 }
 
+/**
+ * What containers do goes before what the daemons do beside it. The daemons are in no control group, and in version 1 each thread of theirs
+ * weighs as much as all build steps together do (1024): one that unpacks an image would halve what they get. In version 2 no controller
+ * is on for a group that is made by hand, and there is nothing to weigh.
+ */
+async function weighContainers(): Promise<void> {
+  const hierarchy = '/sys/fs/cgroup/cpu';
+  if (!existsSync(hierarchy)) return;
+  await mkdir(join(hierarchy, controlGroup), { recursive: true });
+  await writeFile(join(hierarchy, controlGroup, 'cpu.shares'), '8192');
+}
+
 /** What is in it says which processes are ended: nobody else may have written that. */
 async function requireOwnFolder(): Promise<void> {
   const { uid } = await stat(stateFolder);
@@ -149,6 +161,7 @@ async function start(key: string, programs: Programs, bases: Bases, say: Say): P
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
     await prepareRecord(processesFile);
+    await weighContainers();
     await keepInMemory(inState('registry'));
     await cp(bases.folder, inState('registry'), { recursive: true });
     const common = { record: processesFile, programs, controlGroup };

@@ -3,17 +3,15 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { medianOf } from '../../bench/measure.ts';
 import { baseArguments, makePlatform, platformImages } from '../../helpdesk/platform.ts';
 import { processesWith } from '../../support/processes.ts';
 import type { Engine } from '../engine/engine.ts';
 import { controlGroup } from '../engine/place.ts';
 import { type BuildStep, createWorkspace } from './action.ts';
 
-/** Milliseconds, each of a whole run of build-images, its push and its verification included. */
-export interface BuildTimes {
-  /** Each image by itself, with an empty cache. */
-  alone: Record<string, number>;
-  /** All at once, with an empty cache. */
+/** All four at once with an empty cache, between two builds of the slowest by itself. Milliseconds, each of a whole run of build-images. */
+export interface Round {
   cold: BuildStep;
   /** CPU time of that: of the steps, the builder and the registry. */
   cpu: number;
@@ -21,6 +19,17 @@ export interface BuildTimes {
   others: number;
   /** The least that it can take: the slowest image, or the CPU time on what the others left of the cores. */
   least: number;
+}
+
+/** Milliseconds, each of a whole run of build-images, its push and its verification included. */
+export interface BuildTimes {
+  /** Each image by itself, with an empty cache; of the slowest, the middle one of its builds. */
+  alone: Record<string, number>;
+  /** What decides: the one in the middle of those that were taken, by `cold.took / least`. */
+  middle: Round;
+  rounds: number;
+  /** The first, of which these are: */
+  cold: BuildStep;
   unchanged: BuildStep;
   /** One file of one image is another one. */
   changed: BuildStep;
@@ -28,6 +37,12 @@ export interface BuildTimes {
 
 /** What all at once are to take at most, in times of `least`. */
 export const goal = 1.15;
+
+/**
+ * One build takes up to a tenth more or less than the next. So the middle of seven rounds decides, and no more of them are taken than are
+ * needed to know on which side of the goal it is.
+ */
+const majority = 4;
 
 const names = Object.keys(platformImages) as (keyof typeof platformImages)[];
 
@@ -64,6 +79,21 @@ async function usedBy(builder: string): Promise<number> {
   return ticks.reduce((sum, each) => sum + each, await groupTime());
 }
 
+const cores = availableParallelism();
+const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(1)} s`;
+const ratioOf = ({ cold, least }: Round): number => cold.took / least;
+
+function isDecided(rounds: readonly Round[]): boolean {
+  const met = rounds.filter((round) => ratioOf(round) <= goal).length;
+  return Math.max(met, rounds.length - met) >= majority;
+}
+
+function middleOf(rounds: readonly Round[]): Round {
+  const middle = rounds.toSorted((one, other) => ratioOf(one) - ratioOf(other))[rounds.length >> 1];
+  if (middle === undefined) throw new Error('no round was taken');
+  return middle;
+}
+
 export async function measureBuilds(engine: Engine, say: (line: string) => void): Promise<BuildTimes> {
   const run = Math.random().toString(36).slice(2, 10);
   const workspace = await createWorkspace(engine, {});
@@ -94,52 +124,74 @@ export async function measureBuilds(engine: Engine, say: (line: string) => void)
       limits: 'critical: 0, high: 0',
     });
 
-    const alone: Record<string, number> = {};
-    async function measureAlone(name: keyof typeof platformImages, turn: number): Promise<void> {
-      const builder = await engine.freshBuilder(`alone-${name}-${run}-${turn}`);
+    async function withBuilder<T>(name: string, work: (builder: string) => Promise<T>): Promise<T> {
+      const builder = await engine.freshBuilder(`${name}-${run}`);
       try {
-        const { took } = await workspace.build({
-          ...inputs(`alone-${turn}-`, [name]),
-          builder: builder.name,
-        });
-        // A machine is not always as fast, and the first build has to warm up: the best counts.
-        alone[name] = Math.min(alone[name] ?? Infinity, took);
-        say(`${name} alone, cold: ${(took / 1_000).toFixed(1)} s`);
+        return await work(builder.name);
       } finally {
         await builder.end();
       }
     }
-    for (const name of names) await measureAlone(name, 0);
+    const buildAlone = (name: keyof typeof platformImages, turn: number): Promise<number> =>
+      withBuilder(`alone-${name}-${turn}`, async (builder) => {
+        const { took } = await workspace.build({ ...inputs(`alone-${turn}-`, [name]), builder });
+        say(`${name} alone, cold: ${seconds(took)}`);
+        return took;
+      });
+
+    const alone: Record<string, number> = {};
+    for (const name of names) alone[name] = await buildAlone(name, 0);
     const slowest = names.reduce((one, other) => ((alone[other] ?? 0) > (alone[one] ?? 0) ? other : one));
-    const atOnce = async (attempt: number): Promise<BuildTimes> => {
-      const builder = await engine.freshBuilder(`all-${run}-${attempt}`);
-      const own = { ...inputs(`${attempt}-`, names, slowest), builder: builder.name };
-      try {
-        const [ours, machine] = [await usedBy(builder.name), await machineTime()];
-        const cold = await workspace.build(own);
-        const cpu = (await usedBy(builder.name)) - ours;
-        const cores = availableParallelism();
-        const all = (await machineTime()) - machine;
-        const others = Math.min(1, Math.max(0, (all - cpu) / (cold.took * cores)));
-        say(
-          `all at once, cold: ${(cold.took / 1_000).toFixed(1)} s, ${(cpu / 1_000).toFixed(1)} s of CPU; others used ${Math.round(others * 100)} % of ${cores} cores`,
-        );
-        const unchanged = await workspace.build(own);
-        say(`unchanged: ${(unchanged.took / 1_000).toFixed(2)} s`);
-        await workspace.write({ 'platform/ai-service/CHANGED': String(attempt) });
-        const changed = await workspace.build(own);
-        say(`one changed: ${(changed.took / 1_000).toFixed(1)} s`);
-        // Once more, right after it.
-        await measureAlone(slowest, attempt);
-        const least = Math.max(...Object.values(alone), cpu / (cores * Math.max(0.01, 1 - others)));
-        return { alone: { ...alone }, cold, cpu, others, least, unchanged, changed };
-      } finally {
-        await builder.end();
-      }
+    const ofSlowest = [alone[slowest] ?? 0];
+
+    async function buildAll(builder: string, turn: number): Promise<Omit<Round, 'least'>> {
+      const [ours, machine] = [await usedBy(builder), await machineTime()];
+      const cold = await workspace.build({ ...inputs(`${turn}-`, names, slowest), builder });
+      const cpu = (await usedBy(builder)) - ours;
+      const all = (await machineTime()) - machine;
+      const others = Math.min(1, Math.max(0, (all - cpu) / (cold.took * cores)));
+      say(
+        `all at once, cold: ${seconds(cold.took)}, ${seconds(cpu)} of CPU; others used ${Math.round(others * 100)} % of ${cores} cores`,
+      );
+      return { cold, cpu, others };
+    }
+    /** Beside the slowest right before and right after it, for a machine is not always as fast. */
+    async function asRound(taken: Omit<Round, 'least'>, turn: number): Promise<Round> {
+      const before = ofSlowest.at(-1) ?? 0;
+      const after = await buildAlone(slowest, turn);
+      ofSlowest.push(after);
+      const images = { ...alone, [slowest]: (before + after) / 2 };
+      const { cold, cpu, others } = taken;
+      const least = Math.max(...Object.values(images), cpu / (cores * Math.max(0.01, 1 - others)));
+      say(`at once ${(cold.took / least).toFixed(2)} times the least, ${seconds(least)}`);
+      return { ...taken, least };
+    }
+
+    const first = await withBuilder('all-1', async (builder) => {
+      const taken = await buildAll(builder, 1);
+      const own = { ...inputs('1-', names, slowest), builder };
+      const unchanged = await workspace.build(own);
+      say(`unchanged: ${(unchanged.took / 1_000).toFixed(2)} s`);
+      await workspace.write({ 'platform/ai-service/CHANGED': 'so that it is built again' });
+      const changed = await workspace.build(own);
+      say(`one changed: ${seconds(changed.took)}`);
+      return { taken, unchanged, changed };
+    });
+    const rounds = [await asRound(first.taken, 1)];
+    while (!isDecided(rounds)) {
+      const turn = rounds.length + 1;
+      rounds.push(
+        await asRound(await withBuilder(`all-${turn}`, (builder) => buildAll(builder, turn)), turn),
+      );
+    }
+    return {
+      alone: { ...alone, [slowest]: medianOf(ofSlowest) },
+      middle: middleOf(rounds),
+      rounds: rounds.length,
+      cold: first.taken.cold,
+      unchanged: first.unchanged,
+      changed: first.changed,
     };
-    const first = await atOnce(1);
-    // Others may disturb a measure in ways that their CPU time does not show: one that misses the bound is taken once more.
-    return first.cold.took > goal * first.least ? await atOnce(2) : first;
   } finally {
     await workspace.remove();
   }

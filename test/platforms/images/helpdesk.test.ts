@@ -25,11 +25,12 @@ it('all four are built and pushed, for which the registry vouches', async () => 
 });
 
 it('at once they take at most 1.15 of the slowest, or of their CPU time on the cores', () => {
-  const sum = Object.values(times.alone).reduce((total, each) => total + each, 0);
+  const { middle, rounds, alone } = times;
+  const sum = Object.values(alone).reduce((total, each) => total + each, 0);
   say(
-    `cold ${(times.cold.took / 1_000).toFixed(1)} s; at least ${(times.least / 1_000).toFixed(1)} s; one after another ${(sum / 1_000).toFixed(1)} s`,
+    `cold ${(middle.cold.took / 1_000).toFixed(1)} s, the middle of ${rounds}; at least ${(middle.least / 1_000).toFixed(1)} s; one after another ${(sum / 1_000).toFixed(1)} s`,
   );
-  expect(times.cold.took).toBeLessThanOrEqual(goal * times.least);
+  expect(middle.cold.took).toBeLessThanOrEqual(goal * middle.least);
 });
 
 it('unchanged they take less than a tenth, and no builder', () => {
