@@ -2,6 +2,7 @@ import { defineAction, type Problem } from '@deploy-actions/action-kit';
 import {
   checkLimits,
   limitsForm,
+  isForBills,
   parseScanTarget,
   verdictInputs,
   verdictOutputs,
@@ -195,6 +196,14 @@ export const definition = defineAction({
         input: 'scanners',
         value: unknown.join(', '),
         message: 'is not known; allowed are `vuln`, `secret`, `misconfig`, `license`.',
+      });
+    }
+    const bill = [...targets, ...baseline].find((text) => text.trim().startsWith('sbom:'));
+    if (bill !== undefined && inputs.scanners !== undefined && !inputs.scanners.some(isForBills)) {
+      problems.push({
+        input: 'scanners',
+        value: inputs.scanners.join(', '),
+        message: `finds nothing in ${bill.trim()}: in a bill of materials only \`vuln\` and \`license\` can be looked for.`,
       });
     }
     for (const input of ['limits', 'misconfiguration-limits', 'licence-limits'] as const)

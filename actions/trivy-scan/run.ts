@@ -69,9 +69,11 @@ async function findTrivy(inputs: Inputs, context: Context): Promise<string> {
   );
 }
 
-function parsed(list: readonly string[]): ScanTarget[] {
+function parsed(list: readonly string[], { facts }: Context): ScanTarget[] {
   // The definition has refused what cannot be parsed.
-  return list.map(parseScanTarget).filter((each) => typeof each !== 'string');
+  return list
+    .map((text) => parseScanTarget(text, facts.workspace))
+    .filter((each) => typeof each !== 'string');
 }
 
 const nameOf = ({ kind, what }: ScanTarget) => `${kind}:${what}`;
@@ -104,15 +106,16 @@ async function scanAll(
   folder: string,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  const baselines = parsed(inputs.baseline ?? []);
-  for (const [index, scanned] of parsed(inputs.targets).entries()) {
+  const baselines = parsed(inputs.baseline ?? [], context);
+  for (const [index, scanned] of parsed(inputs.targets, context).entries()) {
     const report = join(folder, `${fileName(scanned, index)}.json`);
     const baseline = baselines[index];
     const scan = await scanTarget(withoutBaseline(scanned, baseline), report, trivy);
     let findings = identify(scan.findings);
     if (baseline !== undefined) {
       const before = await scanTarget(
-        baseline,
+        // About the same thing, so that they are the same findings: also where one is fetched and the other is a folder.
+        { ...baseline, target: scanned.target },
         join(folder, `${fileName(scanned, index)}.baseline.json`),
         trivy,
       );
@@ -205,7 +208,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     signal,
   };
   const needsDatabase =
-    inputs.scanners.includes('vuln') && parsed(inputs.targets).some(({ kind }) => kind !== 'config');
+    inputs.scanners.includes('vuln') && parsed(inputs.targets, context).some(({ kind }) => kind !== 'config');
   const database = needsDatabase
     ? tellDatabase(
         await prepareDatabase({

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -206,6 +206,8 @@ describe('path', () => {
   it('on the host goes anywhere', async () => {
     expect(await parse({ kind: 'path', within: 'host' }, '/etc/nginx')).toBe('/etc/nginx');
     expect(await parse({ kind: 'path', within: 'host' }, 'x')).toBe('/workspace/x');
+    expect(await parse({ kind: 'path', within: 'host' }, '~/x')).toBe(join(homedir(), 'x'));
+    expect(await parse({ kind: 'path', within: 'host' }, '~x')).toBe('/workspace/~x');
   });
 });
 

@@ -1,4 +1,5 @@
 import { realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import {
   type Json,
@@ -171,7 +172,7 @@ export async function parseValue(spec: InputSpec, text: string, workspace: strin
     }
     case 'path': {
       if (text.includes('\0')) return problem('holds a NUL character; allowed is a path');
-      const path = resolve(workspace, text);
+      const path = resolve(workspace, text.replace(/^~(?=\/|$)/, homedir()));
       return spec.within === 'workspace' && !isInside(workspace, path)
         ? problem('leaves the workspace; allowed is a path inside it')
         : { value: path };

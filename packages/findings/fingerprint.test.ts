@@ -43,6 +43,18 @@ describe('a fingerprint', () => {
     expect(only(parts)).toBe(only({}));
   });
 
+  it.each([
+    ['0.7', 'usr/lib/python3.12/site-packages/jwcrypto-0.7.dist-info/METADATA'],
+    ['0.8', 'usr/lib/python3.13/site-packages/jwcrypto-0.8.dist-info/METADATA'],
+  ])('survives an upgrade to %s, which is in the path of the package', (version, path) => {
+    const at = (own: string, place: string) =>
+      only({ subject: { name: 'jwcrypto', version: own, fixedVersion: null, path: place } });
+    expect(at(version, path)).toBe(
+      at('0.6', 'usr/lib/python3.11/site-packages/jwcrypto-0.6.dist-info/METADATA'),
+    );
+    expect(at(version, path)).not.toBe(at(version, `opt/${path}`));
+  });
+
   it.each<[string, Partial<Draft>]>([
     ['rule', { rule: { ...base.rule, id: 'CVE-2019-1551' } }],
     ['kind of target', { target: { ...base.target, kind: 'files' } }],

@@ -1,5 +1,5 @@
 import { digestOf } from '@deploy-actions/core';
-import type { Draft, Finding } from './model.ts';
+import type { Draft, Finding, Subject } from './model.ts';
 import { byText } from './order.ts';
 
 /**
@@ -37,11 +37,19 @@ function hashOf({ rule, target, subject, location, context }: Draft): string {
     target.kind,
     target.name,
     subject?.name ?? null,
-    subject?.path ?? null,
+    subject === null ? null : withoutVersions(subject),
     location?.file ?? null,
     context === null ? null : normalise(context),
   ];
   return digestOf(identity).slice('sha256:'.length, 'sha256:'.length + 32);
+}
+
+/** Folders of packages are often named with their version, and those of Python's with the version of Python. */
+function withoutVersions({ path, version }: Subject): string | null {
+  if (path === null) return null;
+  const literal = (version ?? '').replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+  const plain = literal === '' ? path : path.replace(new RegExp(`(?<![\\d.])${literal}(?!\\d)`, 'g'), '');
+  return plain.replace(/\bpython3\.\d+\//g, 'python3/');
 }
 
 /** A change of indentation, of line ends or of Unicode form is no change. */

@@ -84,6 +84,11 @@ describe('an ignored finding', () => {
     expect(sorted.expired.map(({ id }) => id)).toEqual(['CVE-2019-14806']);
   });
 
+  it.each(['DS-0002', 'DS002', 'AVD-DS-0002'])('may be called %s, as the versions of Trivy do', (id) => {
+    const sorted = applyIgnores(findings, parseIgnoreLines(id, 'x'), '2026-01-01');
+    expect(ids(sorted.ignored.map(({ finding }) => finding))).toEqual(['DS-0002']);
+  });
+
   it.each([
     ['pkg:pypi/werkzeug', '', true],
     ['pkg:pypi/werkzeug@0.11', '', true],

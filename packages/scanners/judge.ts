@@ -21,7 +21,7 @@ export interface ClassVerdict {
 export interface ScanVerdict {
   passed: boolean;
   byClass: ClassVerdict[];
-  /** Everything that counted, and what was known before. */
+  /** Everything that counted: with `onlyNew`, not what was known before. */
   counts: Counts;
   /** How many were left out because nothing ends them yet. */
   unfixed: number;
@@ -44,7 +44,7 @@ export function judgeScan(findings: readonly (Finding & Scanned)[], policy: Poli
   return {
     passed: byClass.every(({ passed }) => passed),
     byClass,
-    counts: countBySeverity(counted),
+    counts: countBySeverity(counted.filter(({ known }) => !policy.onlyNew || known !== true)),
     unfixed,
     message: [...byClass.map(({ class: name, message }) => `${nameOf(name)}: ${message}`), ...left].join(' '),
   };

@@ -42,7 +42,8 @@ const hops = 5;
 /**
  * The path of the program, installed when it is not there yet. Nothing is executable, nor has the program's name, before the archive has
  * the digest that was asked for; of the archive only the one file is taken, whatever else it holds. The installed file is checked each
- * time against the digest noted when it was unpacked, so that a cache that others can write to cannot change it unseen.
+ * time against the digest noted beside it when it was unpacked, so that one that was cut or overwritten is not run; who may write to the
+ * cache is trusted.
  *
  * Throws `tool_rejected` when what was downloaded is not what was asked for, `unreachable` when it could not be downloaded.
  */

@@ -1,7 +1,7 @@
 import type { YamlNode } from '@deploy-actions/core';
-import { entryOf, itemsOf, isMapping, nodeOf, textOf } from './documents.ts';
+import { entryOf, flagOf, itemsOf, isMapping, nodeOf, textOf } from './documents.ts';
 import type { Hit } from './rules.ts';
-import { capability, isRoot, mountKind, severityOfCapability, untagged } from './shared.ts';
+import { capability, isRoot, mountKind, severityOfCapability, untagged, withDefaults } from './shared.ts';
 
 interface Service {
   name: string;
@@ -26,7 +26,7 @@ function hit(
 }
 
 const privileged: ComposeRule = (service) =>
-  textOf(service.node, 'privileged') === 'true'
+  flagOf(service.node, 'privileged') === true
     ? [hit(service, 'privileged', lineOf(service, 'privileged'), 'it is privileged')]
     : [];
 
@@ -75,7 +75,8 @@ const namespaces: ComposeRule = (service) =>
 
 const mounts: ComposeRule = (service) =>
   itemsOf(service.node, 'volumes').flatMap((item) => {
-    const source = isMapping(item) ? textOf(item, 'source') : /^([^:]+):/.exec(textOf(item) ?? '')?.[1];
+    const said = withDefaults((isMapping(item) ? textOf(item, 'source') : textOf(item)) ?? '');
+    const source = isMapping(item) ? said : /^([^:]+):/.exec(said)?.[1];
     if (source === undefined || !source.startsWith('/')) return [];
     const kind = mountKind(source);
     if (kind === 'other') return [];
@@ -101,7 +102,7 @@ const options: ComposeRule = (service) => {
 };
 
 const readOnlyRoot: ComposeRule = (service) =>
-  isWhole(service) && textOf(service.node, 'read_only') !== 'true'
+  isWhole(service) && flagOf(service.node, 'read_only') !== true
     ? [hit(service, 'writable-root', lineOf(service, 'read_only'), 'it does not say `read_only: true`')]
     : [];
 

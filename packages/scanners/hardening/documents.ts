@@ -60,6 +60,13 @@ export function textOf(node: YamlNode | undefined | null, ...path: string[]): st
   return found?.kind === 'scalar' && found.value !== null ? found.text : undefined;
 }
 
+/** Whether a scalar is true or false in any spelling that Kubernetes and Compose take for it; undefined for anything else. */
+export function flagOf(node: YamlNode | undefined | null, ...path: string[]): boolean | undefined {
+  const text = textOf(node, ...path)?.toLowerCase() ?? '';
+  if (['true', 'yes', 'on', 'y'].includes(text)) return true;
+  return ['false', 'no', 'off', 'n'].includes(text) ? false : undefined;
+}
+
 export function itemsOf(node: YamlNode | undefined | null, ...path: string[]): YamlNode[] {
   const found = nodeOf(node, ...path);
   return found?.kind === 'list' ? found.items : [];

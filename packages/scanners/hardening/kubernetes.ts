@@ -1,5 +1,5 @@
 import type { YamlNode } from '@deploy-actions/core';
-import { entriesOf, entryOf, isMapping, itemsOf, nodeOf, textOf } from './documents.ts';
+import { entriesOf, entryOf, flagOf, isMapping, itemsOf, nodeOf, textOf } from './documents.ts';
 import type { Hit } from './rules.ts';
 import { capability, mountKind, severityOfCapability, untagged } from './shared.ts';
 
@@ -118,7 +118,7 @@ const hostNamespaces: PodRule = (workload) =>
       ['hostIPC', 'host-ipc'],
     ] as const
   ).flatMap(([key, rule]) =>
-    textOf(workload.pod, key) === 'true' ? [ofPod(workload, rule, [key], `\`${key}\` is true`)] : [],
+    flagOf(workload.pod, key) === true ? [ofPod(workload, rule, [key], `\`${key}\` is true`)] : [],
   );
 
 const hostPaths: PodRule = (workload) =>
@@ -140,12 +140,12 @@ const hostPaths: PodRule = (workload) =>
 const security = 'securityContext';
 
 const privileged: ContainerRule = (container) =>
-  textOf(container.node, security, 'privileged') === 'true'
+  flagOf(container.node, security, 'privileged') === true
     ? [ofContainer(container, 'privileged', [security, 'privileged'], 'it is privileged')]
     : [];
 
 const escalation: ContainerRule = (container) =>
-  textOf(container.node, security, 'allowPrivilegeEscalation') === 'false'
+  flagOf(container.node, security, 'allowPrivilegeEscalation') === false
     ? []
     : [
         ofContainer(
@@ -172,7 +172,10 @@ const rootUser: ContainerRule = (container) => {
           },
         ];
   }
-  return user !== undefined || said('runAsNonRoot') === 'true'
+  const nonRoot =
+    flagOf(container.node, security, 'runAsNonRoot') ??
+    flagOf(container.workload.pod, security, 'runAsNonRoot');
+  return user !== undefined || nonRoot === true
     ? []
     : [ofContainer(container, 'root-user', [security], 'it says neither `runAsNonRoot: true` nor a user')];
 };
@@ -231,7 +234,7 @@ const seccomp: ContainerRule = (container) => {
 };
 
 const readOnlyRoot: ContainerRule = (container) =>
-  textOf(container.node, security, 'readOnlyRootFilesystem') === 'true'
+  flagOf(container.node, security, 'readOnlyRootFilesystem') === true
     ? []
     : [
         ofContainer(
@@ -299,13 +302,13 @@ function accountHasNone(workload: Workload, all: readonly Manifest[]): boolean {
       kind === 'ServiceAccount' &&
       name === account &&
       namespace === workload.namespace &&
-      textOf(node, 'automountServiceAccountToken') === 'false',
+      flagOf(node, 'automountServiceAccountToken') === false,
   );
 }
 
 function token(workload: Workload, all: readonly Manifest[]): Hit[] {
-  const own = textOf(workload.pod, 'automountServiceAccountToken');
-  return own === 'false' || (own === undefined && accountHasNone(workload, all))
+  const own = flagOf(workload.pod, 'automountServiceAccountToken');
+  return own === false || (own === undefined && accountHasNone(workload, all))
     ? []
     : [
         ofPod(

@@ -80,8 +80,19 @@ export function checkPolicies(policies: readonly Manifest[]): PlacedHit[] {
   );
 }
 
+/** The pods of the policy's own namespace are not the DNS of the cluster, unless that is where it runs. */
+function mayReachDns(rule: YamlNode, { namespace }: Manifest): boolean {
+  const peers = itemsOf(rule, 'to');
+  return (
+    peers.length === 0 ||
+    namespace === 'kube-system' ||
+    peers.some((peer) => ['namespaceSelector', 'ipBlock'].some((key) => nodeOf(peer, key) !== undefined))
+  );
+}
+
 /** Ranges, numbers and the name that the DNS of clusters gives its port. */
-function allowsDns(rule: YamlNode): boolean {
+function allowsDns(rule: YamlNode, policy: Manifest): boolean {
+  if (!mayReachDns(rule, policy)) return false;
   const ports = itemsOf(rule, 'ports');
   if (ports.length === 0) return true;
   return ports.some((port) => {
@@ -114,7 +125,8 @@ export function checkReach(workload: Workload, policies: readonly Manifest[]): P
     });
   }
   const out = own.filter((policy) => isAbout(policy, 'Egress'));
-  if (out.length > 0 && !out.flatMap((policy) => rulesOf(policy, 'Egress')).some(allowsDns)) {
+  const dns = out.some((policy) => rulesOf(policy, 'Egress').some((rule) => allowsDns(rule, policy)));
+  if (out.length > 0 && !dns) {
     hits.push({
       rule: 'dns-blocked',
       subject,

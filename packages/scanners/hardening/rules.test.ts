@@ -52,6 +52,8 @@ describe('a Compose service', () => {
 
   it.each<[string, Place]>([
     ['    privileged: true', 'privileged:11'],
+    ['    privileged: True', 'privileged:11'],
+    ['    privileged: "yes"', 'privileged:11'],
     ['    network_mode: host', 'host-network:11'],
     ['    pid: host', 'host-processes:11'],
     ['    ipc: host', 'host-ipc:11'],
@@ -62,6 +64,11 @@ describe('a Compose service', () => {
       'docker-socket:13',
     ],
     ['    volumes:\n      - { type: bind, source: /etc, target: /x }', 'host-path:12'],
+    ['    volumes:\n      - ${DOCKER_SOCK:-/var/run/docker.sock}:/var/run/docker.sock', 'docker-socket:12'],
+    [
+      '    volumes:\n      - { type: bind, source: "${SOCK-/run/docker.sock}", target: /x }',
+      'docker-socket:12',
+    ],
   ])('with %j has one finding', async (lines, place) => {
     expect(await compose(`${goodService}${lines}\n`)).toEqual([place]);
   });
@@ -181,6 +188,16 @@ describe('a workload of Kubernetes', () => {
     ['- from: [{ podSelector: {} }]', '- {}', 'network-policy-open:31'],
     ['- from: [{ podSelector: {} }]', '- from: [{ ipBlock: { cidr: 0.0.0.0/0 } }]', 'network-policy-open:31'],
     ['port: 53, protocol: UDP', 'port: 5432', 'dns-blocked:3'],
+    [
+      '- ports: [{ port: 53, protocol: UDP }]',
+      '- to: [{ podSelector: { matchLabels: { app: postgres } } }]',
+      'dns-blocked:3',
+    ],
+    [
+      '- ports: [{ port: 53, protocol: UDP }]',
+      '- { to: [{ podSelector: {} }], ports: [{ port: 53, protocol: UDP }] }',
+      'dns-blocked:3',
+    ],
     ['- ports: [{ port: 53, protocol: UDP }]', '- {}', 'network-policy-open:33'],
   ])('with %j made %j has one finding', async (good, bad, place) => {
     expect(goodManifest).toContain(good);
@@ -204,6 +221,17 @@ describe('a workload of Kubernetes', () => {
         'matchLabels: { app: backend }',
         'matchExpressions: [{ key: app, operator: In, values: [backend] }]',
       ),
+    ],
+    [
+      'DNS in another namespace',
+      goodManifest.replace(
+        '- ports: [{ port: 53, protocol: UDP }]',
+        '- to: [{ namespaceSelector: {}, podSelector: { matchLabels: { k8s-app: kube-dns } } }]',
+      ),
+    ],
+    [
+      'booleans in capitals',
+      goodManifest.replace(/: (true|false)\b/g, (_, said: string) => `: ${said.toUpperCase()}`),
     ],
     ['DNS in a range of ports', goodManifest.replace('port: 53,', 'port: 50, endPort: 60,')],
     [

@@ -40,13 +40,16 @@ export function severityOfCapability(name: string): 'high' | 'medium' | undefine
 
 export const isRoot = (user: string) => /^(?:root|0+)(?::.*)?$/.test(user.trim());
 
+/** A text of a Compose file with the defaults of its variables: `${TAG:-latest}` is `latest`. Variables without one stay. */
+export const withDefaults = (text: string) => text.replace(/\$\{[^}:-]+:?-([^}]*)\}/g, '$1');
+
 /**
  * Why an image is not of a certain version, in words; undefined when it is, and when a variable says its version. `${TAG:-latest}` is as
  * good as latest.
  */
 export function untagged(image: string): string | undefined {
   if (image.includes('@')) return undefined;
-  const filled = image.replace(/\$\{[^}:]+:?-([^}]*)\}/g, '$1');
+  const filled = withDefaults(image);
   const name = filled.slice(filled.lastIndexOf('/') + 1);
   const tag = /:(.*)$/.exec(name)?.[1];
   if (tag === 'latest') return `the image ${image} is whatever is the latest`;

@@ -183,7 +183,13 @@ function misconfiguration(found: Fields, { target, file, path }: Place): Scanned
   const cause = isRecord(found['CauseMetadata']) ? found['CauseMetadata'] : {};
   const resource = textOf(cause, 'Resource');
   const help = [textOf(found, 'Description'), textOf(found, 'Resolution')].filter((text) => text !== '');
+  const listed = Array.isArray(found['Aliases'])
+    ? found['Aliases'].filter((each) => typeof each === 'string')
+    : [];
   return {
+    aliases: [...new Set([textOf(found, 'AVDID'), ...listed, ...spellingsOf(id)])].filter(
+      (each) => each !== '' && each !== id,
+    ),
     ...common(found, 'misconfiguration', id, help.join('\n')),
     message: textOf(found, 'Message') || textOf(found, 'Title') || id,
     target,
@@ -194,6 +200,14 @@ function misconfiguration(found: Fields, { target, file, path }: Place): Scanned
     purl: null,
     fixable: true,
   };
+}
+
+/** `DS-0002` was `AVD-DS-0002` and `DS002` before, and stands so in ignore files. */
+function spellingsOf(id: string): string[] {
+  const [, family, number = ''] = /^(?:AVD-)?([A-Z]+)-?(\d+)$/.exec(id) ?? [];
+  if (family === undefined) return [];
+  const long = `${family}-${number.padStart(4, '0')}`;
+  return [long, `AVD-${long}`, `${family}${String(Number(number)).padStart(3, '0')}`];
 }
 
 /** Nothing of the file's text: the lines around a secret, which the report has too, may hold others that nobody masked. */
@@ -233,6 +247,8 @@ function licence(found: Fields, { target, file, path }: Place): Scanned {
   const link = textOf(found, 'Link');
   return {
     ...rest,
+    // Trivy's own ignore files name it so.
+    aliases: [name],
     rule: { ...rest.rule, title: `Licence ${name}`, link: link === '' ? null : link, tags: ['licence'] },
     message: `${subject || textOf(found, 'FilePath') || target.name} is under ${name} (${textOf(found, 'Category') || 'unknown'}).`,
     target,

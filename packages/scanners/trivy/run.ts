@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -201,6 +202,9 @@ export async function scanTarget(scanned: ScanTarget, report: string, options: T
     await writeFile(ignore, '');
     const command = [
       ...commandOf(scanned, options),
+      // Where there is none it takes its own rules; unless told, it would take a trivy-secret.yaml of the folder that it runs in. It passes
+      // over files of the target that are named like it.
+      ...(looksForSecrets(scanned) ? ['--secret-config', join(work, randomUUID())] : []),
       '--format',
       'json',
       '--output',
@@ -260,10 +264,17 @@ function commandOf(
       return ['repo', ...wanted, ...skipped, what];
     case 'config':
       return ['config', checks, ...skipped, what];
-    case 'sbom':
-      return ['sbom', ...database, what];
+    case 'sbom': {
+      const looked = scanners.filter(isForBills);
+      return ['sbom', '--scanners', looked.join(','), ...database, what];
+    }
   }
 }
+
+/** What can be looked for in a bill of materials. */
+export const isForBills = (scanner: string): boolean => scanner === 'vuln' || scanner === 'license';
+
+const looksForSecrets = ({ kind }: ScanTarget): boolean => kind !== 'config' && kind !== 'sbom';
 
 /** The bill of materials of a report that was written before. Throws `scan_failed`. */
 export async function writeBill(

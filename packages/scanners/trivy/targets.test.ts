@@ -16,9 +16,25 @@ describe('a target', () => {
     ['fs:.', ''],
     ['fs:./customer-portal/', 'customer-portal'],
     ['config:k8s', 'k8s'],
-    ['repo:https://github.com/acme/helpdesk', ''],
-  ])('%s has its files below %j', (text, prefix) => {
-    expect(parseScanTarget(text)).toMatchObject({ target: null, prefix });
+    ['fs:/runner/work/helpdesk', ''],
+    ['fs:/runner/work/helpdesk/customer-portal', 'customer-portal'],
+  ])('%s has its files below %j of the workspace', (text, prefix) => {
+    const what = prefix === '' ? '.' : prefix;
+    const target = parseScanTarget(text, '/runner/work/helpdesk');
+    expect(target).toMatchObject({ target: null, prefix });
+    if (text.includes(':/')) expect(target).toMatchObject({ what });
+  });
+
+  it.each([
+    ['repo:https://github.com/acme/helpdesk', 'https://github.com/acme/helpdesk'],
+    ['repo:https://x:y@github.com/acme/helpdesk', 'https://github.com/acme/helpdesk'],
+    ['fs:/opt/tools', '/opt/tools'],
+    ['config:../elsewhere', '../elsewhere'],
+  ])('%s is no folder of the repository, whatever its files are named', (text, name) => {
+    expect(parseScanTarget(text, '/runner/work/helpdesk')).toMatchObject({
+      target: { kind: 'files', name },
+      prefix: '',
+    });
   });
 
   it.each(['', 'ghcr.io/acme/backend:1', 'image:', 'dir:.', 'image:--server=x', 'fs:-'])(

@@ -7,16 +7,32 @@ export const targetForm = scanKinds.map((kind) => `\`${kind}:…\``).join(', ');
 
 /**
  * Reads `image:ghcr.io/acme/backend:1.4.2`, `archive:backend.tar`, `fs:.`, `repo:.`, `config:k8s`, `sbom:backend.cdx.json`. A problem in
- * words for what is none.
+ * words for what is none. Folders are relative to the workspace; an absolute path below it is made so, where the workspace is told.
  */
-export function parseScanTarget(text: string): ScanTarget | string {
-  const [, kind = '', what = ''] = /^([a-z]+):(.+)$/.exec(text.trim()) ?? [];
+export function parseScanTarget(text: string, workspace?: string): ScanTarget | string {
+  const [, kind = '', said = ''] = /^([a-z]+):(.+)$/.exec(text.trim()) ?? [];
   const known = scanKinds.find((each) => each === kind);
-  if (known === undefined || what.trim() === '') return `is not a target; allowed are ${targetForm}`;
+  if (known === undefined || said.trim() === '') return `is not a target; allowed are ${targetForm}`;
   // What begins with a hyphen would be an option of the program.
-  if (what.startsWith('-')) return 'begins with a hyphen, which neither an image nor a path may';
+  if (said.startsWith('-')) return 'begins with a hyphen, which neither an image nor a path may';
+  const what = workspace !== undefined && isFolder(known, said) ? withinWorkspace(said, workspace) : said;
   return { kind: known, what, target: targetOf(known, what), prefix: prefixOf(known, what) };
 }
+
+const isFolder = (kind: ScanKind, what: string): boolean =>
+  ['fs', 'repo', 'config'].includes(kind) && !what.includes('://');
+
+/** `.` for the workspace itself; a path outside of it stays absolute. */
+function withinWorkspace(path: string, workspace: string): string {
+  if (!posix.isAbsolute(path)) return path;
+  const inside = posix.relative(workspace, path);
+  return leaves(inside) ? path : inside === '' ? '.' : inside;
+}
+
+const leaves = (relative: string): boolean => relative === '..' || relative.startsWith('../');
+
+/** An address without who logs in there. */
+const withoutUser = (address: string): string => address.replace(/:\/\/[^/@]*@/, '://');
 
 function targetOf(kind: ScanKind, what: string): Target | null {
   switch (kind) {
@@ -27,8 +43,11 @@ function targetOf(kind: ScanKind, what: string): Target | null {
       return { kind: 'image', name: posix.basename(what), version: null };
     case 'fs':
     case 'repo':
-    case 'config':
-      return null;
+    case 'config': {
+      // Its files are not those of this repository, though they may be named like them.
+      const elsewhere = !isFolder(kind, what) || posix.isAbsolute(what) || leaves(posix.normalize(what));
+      return elsewhere ? { kind: 'files', name: withoutUser(what), version: null } : null;
+    }
   }
 }
 
@@ -40,22 +59,21 @@ function splitReference(reference: string): { name: string; version: string | nu
   return { name, version: digest ?? (colon < 0 ? null : tagged.slice(colon + 1)) };
 }
 
-/** The scanned folder relative to where the action runs; files of a repository that was fetched are not those of this one. */
+/** The scanned folder relative to the workspace; what is no folder of it has none. */
 function prefixOf(kind: ScanKind, what: string): string {
-  if (kind === 'image' || kind === 'archive' || kind === 'sbom' || what.includes('://')) return '';
+  if (targetOf(kind, what) !== null) return '';
   const path = posix.normalize(what).replace(/\/$/, '');
   return path === '.' ? '' : path;
 }
 
 /** A folder without what it is compared with: a checkout of the base branch has to lie in the workspace, too. */
 export function withoutBaseline(scanned: ScanTarget, baseline: ScanTarget | undefined): ScanTarget {
-  const folders: readonly ScanKind[] = ['fs', 'repo', 'config'];
   const areFolders = [scanned, baseline].every(
-    (each) => each !== undefined && folders.includes(each.kind) && !each.what.includes('://'),
+    (each) => each !== undefined && isFolder(each.kind, each.what),
   );
   if (baseline === undefined || !areFolders) return scanned;
   const inside = posix.relative(scanned.what, baseline.what);
-  return inside === '' || inside.startsWith('..') || posix.isAbsolute(inside)
+  return inside === '' || leaves(inside) || posix.isAbsolute(inside)
     ? scanned
     : { ...scanned, without: [inside] };
 }

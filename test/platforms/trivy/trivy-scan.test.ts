@@ -143,6 +143,12 @@ describe('the real Trivy', () => {
     const step = await scan({ targets: 'fs:bad' });
     expect(step.outputs).toMatchObject({ result: 'failed', 'reason-code': 'findings_over_limit' });
     expect(step.summary).toContain('aws-access-key-id');
+    // What a change brings along must not switch off what looks at it.
+    const settings = join(folder, 'workspace/trivy-secret.yaml');
+    await writeFile(settings, 'disable-rules: [aws-access-key-id]\n');
+    const switchedOff = await scan({ targets: 'fs:bad' });
+    await rm(settings);
+    expect(switchedOff.outputs['findings']).toBe(step.outputs['findings']);
     expect(step.summary).toMatch(/DS-?0002/);
     const report = await readFile(step.outputs['report'] ?? '', 'utf8');
     expect(`${step.raw}${step.summary}${report}`).not.toContain(key);
@@ -258,10 +264,22 @@ describe('the real Trivy', () => {
     const told = await scan(asked);
     expect(told.outputs, told.log).toMatchObject({ result: 'succeeded', findings: '1' });
     expect(told.summary).toContain('AGPL-3.0');
-    expect((await scan({ ...asked, 'licence-limits': 'critical: 0, high: 0' })).outputs).toMatchObject({
-      result: 'failed',
-      'reason-code': 'findings_over_limit',
-    });
+    const judged = await scan({ ...asked, sbom: 'cyclonedx', 'licence-limits': 'critical: 0, high: 0' });
+    expect(judged.outputs).toMatchObject({ result: 'failed', 'reason-code': 'findings_over_limit' });
+    // In the bill of materials that was written of it, too; and by the name that Trivy's ignore files have for it.
+    const bills = JSON.parse(judged.outputs['sboms'] ?? '{}') as Record<string, string>;
+    const bill = { targets: `sbom:${bills['fs:licensed']}`, 'licence-limits': 'critical: 0, high: 0' };
+    const inBill = await scan({ ...bill, scanners: 'license' });
+    expect(inBill.outputs, inBill.log).toMatchObject({ findings: '1', passed: 'false' });
+    await writeFile(
+      join(folder, 'workspace/.trivyignore.yaml'),
+      'licenses: [{ id: AGPL-3.0-only, expired_at: 2999-01-01, statement: it is ours }]\n',
+    );
+    const ignored = await scan({ ...bill, scanners: 'license' });
+    await rm(join(folder, 'workspace/.trivyignore.yaml'));
+    expect(ignored.outputs, ignored.log).toMatchObject({ findings: '0', passed: 'true' });
+    const useless = await scan({ ...bill, scanners: 'secret' });
+    expect(useless.outputs).toMatchObject({ 'reason-code': 'invalid_input' });
   });
 
   it('is not told by the scanned folder, or by a variable, what to leave out', async () => {

@@ -1,1 +1,0 @@
-const j=6209,v=[6209],A={6209:((P,O,_)=>{_.r(O),_.d(O,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(2678),D=_(5095),M=_(6987),n=_(915),s=_(8344),I=_(8041),U=_(9891),W=_(9823),R=_(150),L=_(7226),K=_(7407),B=_(1910),T=_(9621),m=_(1320),C=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};

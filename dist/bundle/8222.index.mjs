@@ -1,0 +1,1 @@
+const j=8222,v=[8222],A={8222:((D,P,_)=>{_.r(P),_.d(P,{openClusterState:()=>E.b,openKubernetes:()=>E.d,openPodMetrics:()=>E.c,stateIn:()=>E.a});var E=_(3142),O=_(1208),M=_(6987),n=_(915),s=_(5672),I=_(8041),U=_(9891),W=_(9823),K=_(150),R=_(5252),L=_(7407),T=_(1910),m=_(9621),B=_(1320),C=_(7801),h=_(2199)})};export{j as id,v as ids,A as modules};
