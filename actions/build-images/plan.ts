@@ -38,6 +38,8 @@ export interface PlanOptions {
   /** Arguments of the run that are a part of what is built. */
   args: Record<string, string>;
   provenance: string;
+  /** What is built for where an image does not say it. */
+  builderPlatform: string;
   /** Whether a registry that cannot be asked means that all is built. */
   mayBeUnreachable: boolean;
 }
@@ -89,7 +91,8 @@ export async function planImages(
       if (inputs.hash === null)
         return { ...planned, why: `it cannot be told whether it changed: ${inputs.unknown.join('; ')}` };
       try {
-        const unchanged = await findUnchanged(options.registries, image, spec, inputs.hash, context.log);
+        const wanted = { name: spec.name, platforms: inputs.platforms };
+        const unchanged = await findUnchanged(options.registries, image, wanted, inputs.hash, context.log);
         return { ...planned, unchanged, why: unchanged === undefined ? 'its inputs changed' : '' };
       } catch (thrown) {
         if (

@@ -6,6 +6,7 @@ import {
   type BuildSpec,
   candidateTag,
   commitTime,
+  nativePlatform,
   openRegistries,
   type Origin,
   registryAccess,
@@ -50,6 +51,16 @@ export function comparedTags(inputs: Inputs, origin: Origin): string[] {
   return inputs['compare-with'] ?? [...tagsByRule(['branch'], origin), 'latest'];
 }
 
+/** What is built for where an image does not say it. Where all do, nobody is asked. */
+async function builderPlatform(
+  { builder }: Inputs,
+  { environment, signal, facts }: Context,
+  specs: readonly BuildSpec[],
+): Promise<string> {
+  if (specs.every(({ platforms }) => platforms.length > 0)) return '';
+  return nativePlatform(builder, { environment, signal, directory: facts.workspace });
+}
+
 /** Reads what images are made of, and asks their registries which are there already. */
 export async function prepareWork(
   inputs: Inputs,
@@ -78,6 +89,7 @@ export async function prepareWork(
       ...(inputs['rebuild-for-version'] ? { VERSION: version } : {}),
     },
     provenance: inputs.provenance,
+    builderPlatform: await builderPlatform(inputs, context, specs),
     mayBeUnreachable: inputs.push === 'load' || inputs.push === 'none' || inputs['dry-run'],
   });
   const hashes = plan.flatMap(({ spec, inputs: { hash } }): [string, string][] =>

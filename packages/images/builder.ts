@@ -1,4 +1,4 @@
-import { DeployError, lastLines, runProcess } from '@deploy-actions/core';
+import { cancelled, DeployError, lastLines, runProcess } from '@deploy-actions/core';
 
 export interface ProgramContext {
   environment: NodeJS.ProcessEnv;
@@ -74,6 +74,45 @@ export async function buildxVersion(context: ProgramContext): Promise<string> {
   return version;
 }
 
+/** The platforms of all nodes as `buildx inspect` lists them; those that somebody set have a `*`. */
+function platformsSaid(stdout: string): string[] {
+  return stdout
+    .split('\n')
+    .flatMap((line) => /^Platforms:\s*(.*)$/.exec(line)?.[1]?.split(',') ?? [])
+    .map((platform) => platform.trim())
+    .filter((platform) => platform !== '');
+}
+
+/** What Go, and so every image, calls the processor of this machine. */
+function runnerPlatform(architecture: string): string {
+  const names: Record<string, string> = { x64: 'amd64', ia32: '386', arm: 'arm/v7', ppc64: 'ppc64le' };
+  return `linux/${names[architecture] ?? architecture}`;
+}
+
+/**
+ * What a builder builds for when it is told no platform. It is asked and not started; where it does not say it, it is taken for one on
+ * this machine. BuildKit lists its own first, but those that somebody set for the builder come before it: then it is that of the
+ * machine, if it is among them.
+ */
+export async function nativePlatform(
+  name: string | undefined,
+  context: ProgramContext,
+  architecture: string = process.arch,
+): Promise<string> {
+  const runner = runnerPlatform(architecture);
+  try {
+    const { code, stdout } = await ask(['buildx', 'inspect', ...(name === undefined ? [] : [name])], context);
+    const said = code === 0 ? platformsSaid(stdout) : [];
+    const wereSet = said.some((platform) => platform.endsWith('*'));
+    const platforms = said.map((platform) => platform.replace(/\*$/, ''));
+    return wereSet && platforms.includes(runner) ? runner : (platforms[0] ?? runner);
+  } catch {
+    if (context.signal.aborted) throw cancelled('asking the builder for its platform');
+    // Whether there is a builder is said when one is needed: an image that did not change needs none.
+    return runner;
+  }
+}
+
 /** Asks a builder what it is, and starts it. Throws `not_found` for one that is not there, `unreachable` where it does not answer. */
 export async function inspectBuilder(name: string | undefined, context: ProgramContext): Promise<Builder> {
   const version = await buildxVersion(context);
@@ -96,11 +135,7 @@ export async function inspectBuilder(name: string | undefined, context: ProgramC
     });
   }
   const driver = field('Driver');
-  const platforms = stdout
-    .split('\n')
-    .flatMap((line) => /^Platforms:\s*(.*)$/.exec(line)?.[1]?.split(',') ?? [])
-    .map((platform) => platform.trim().replace(/\*$/, ''))
-    .filter((platform) => platform !== '');
+  const platforms = platformsSaid(stdout).map((platform) => platform.replace(/\*$/, ''));
   return {
     version,
     name: field('Name'),

@@ -23,6 +23,7 @@ const hash = (own: Partial<BuildSpec> = {}, options: Partial<HashOptions> = {}) 
     workspace,
     args: {},
     provenance: 'none',
+    builderPlatform: 'linux/amd64',
     signal,
     resolve: (image) => Promise.resolve(`digest of ${image}`),
     ...options,
@@ -60,11 +61,23 @@ describe('the hash of what an image is made of', () => {
       hash({}, { resolve: () => Promise.resolve('another digest') }),
       hash({}, { provenance: 'max' }),
       hash({ target: 'final' }),
-      hash({ platforms: ['linux/amd64'] }),
+      hash({ platforms: ['linux/arm64'] }),
       hash({ labels: { a: 'b' } }),
       hash({ secrets: { pip: '/x' } }),
     ]);
     expect(new Set(hashes.map((each) => each.hash)).size).toBe(hashes.length);
+  });
+
+  it('has the platform of the builder where the image says none', async () => {
+    const [own, other, said] = await Promise.all([
+      hash(),
+      hash({}, { builderPlatform: 'linux/arm64' }),
+      hash({ platforms: ['linux/arm64'] }),
+    ]);
+    expect(own.platforms).toEqual(['linux/amd64']);
+    expect(other.hash).not.toBe(own.hash);
+    // Said or not, it is the same image.
+    expect(other).toEqual(said);
   });
 
   it('does not see what the ignore file leaves out, but what it takes back', async () => {

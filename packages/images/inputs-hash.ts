@@ -16,6 +16,8 @@ export interface BuildInputs {
   dockerfile: string;
   /** What outside images point at, by reference. */
   bases: Record<string, string>;
+  /** What it is built for, with the builder's own where the image says none. */
+  platforms: string[];
 }
 
 export interface HashOptions {
@@ -24,13 +26,15 @@ export interface HashOptions {
   args: Readonly<Record<string, string>>;
   /** Labels that are. */
   provenance: string;
+  /** What is built for where an image does not say it. */
+  builderPlatform: string;
   signal: AbortSignal;
   /** What an image outside points at now: a digest, or undefined where it cannot be told. */
   resolve(image: string): Promise<string | undefined>;
 }
 
 /** Changes when the hash is made of other things, so that no image of an older way is taken for one of this. */
-const version = 1;
+const version = 2;
 
 /**
  * The hash of a build's inputs: context, Dockerfile, arguments, digests of what it starts from, stage, platforms, labels, which secrets
@@ -48,6 +52,7 @@ export async function hashInputs(spec: BuildSpec, options: HashOptions): Promise
     });
   }
   const args = { ...spec.args, ...options.args };
+  const platforms = spec.platforms.length === 0 ? [options.builderPlatform] : spec.platforms;
   const sources = outsideSources(text, { args, target: spec.target ?? undefined });
   if (sources === undefined) {
     throw new DeployError(
@@ -77,12 +82,12 @@ export async function hashInputs(spec: BuildSpec, options: HashOptions): Promise
             args,
             bases,
             target: spec.target,
-            platforms: spec.platforms.toSorted(),
+            platforms: platforms.toSorted(),
             labels: spec.labels,
             secrets: Object.keys(spec.secrets).toSorted(),
             provenance,
           });
-    return { hash, unknown, context, dockerfile: text, bases };
+    return { hash, unknown, context, dockerfile: text, bases, platforms };
   } catch (thrown) {
     if (signal.aborted) throw cancelled(`reading the context of ${spec.name}`);
     throw thrown;

@@ -24,7 +24,7 @@ export interface PushedImage {
 export async function findUnchanged(
   registries: Registries,
   image: Repository,
-  spec: BuildSpec,
+  spec: Pick<BuildSpec, 'name' | 'platforms'>,
   hash: string,
   log: Log,
 ): Promise<PushedImage | undefined> {
