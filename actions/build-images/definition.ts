@@ -81,7 +81,7 @@ export const definition = defineAction({
     args: {
       kind: 'map',
       description:
-        'Arguments of every build, one `NAME=value` a line. Never secrets: they stay in the image. An image may say its own.',
+        'Arguments of every build, one `NAME=value` a line. Never secrets: they stay in the image. An image may say its own. A VERSION or ENVIRONMENT among them is given instead of that of the run.',
       example: 'PYTHON_IMAGE=python:3.13-slim@sha256:…',
       config: 'build.args',
     },

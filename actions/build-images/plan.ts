@@ -35,8 +35,10 @@ export interface PlanOptions {
   registries: Registries;
   /** Whether all are built, whatever is there. */
   all: boolean;
-  /** Arguments of the run that are a part of what is built. */
+  /** Arguments that the run gives every build. */
   args: Record<string, string>;
+  /** The names of those that are no part of what is built. */
+  unhashed: string[];
   provenance: string;
   /** What is built for where an image does not say it. */
   builderPlatform: string;

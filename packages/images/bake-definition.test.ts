@@ -65,6 +65,14 @@ describe('a definition for bake', () => {
     expect(target?.output).toEqual(['type=registry']);
   });
 
+  it("leaves an image's own argument as it is, whatever the run calls so", () => {
+    expect(targetOf({ args: { VERSION: '3.13', ENVIRONMENT: 'ci' } })?.args).toEqual({
+      VERSION: '3.13',
+      ENVIRONMENT: 'ci',
+      SOURCE_DATE_EPOCH: '1700000000',
+    });
+  });
+
   it('has bake fill in nothing of what users wrote', () => {
     const target = targetOf({ args: { A: '${HOME} %{if x} $1' }, labels: { l: '${b}' } });
     expect(target?.args['A']).toBe('$${HOME} %%{if x} $1');

@@ -64,8 +64,15 @@ export function secretFile(file: string, { workspace, home }: Pick<BuildRun, 'wo
   return isAbsolute(file) ? file : join(workspace, file);
 }
 
-/** The arguments that say what is built. They name the image and are no part of what it is made of, but for the environment. */
-export function namingArguments({ version, environment, epoch }: BuildRun): Record<string, string> {
+/**
+ * The arguments that say what is built. They name the image and are no part of what it is made of, but for the environment. An image
+ * that says one itself has its own.
+ */
+export function namingArguments({
+  version,
+  environment,
+  epoch,
+}: Pick<BuildRun, 'version' | 'environment' | 'epoch'>): Record<string, string> {
   return {
     VERSION: version,
     ...(environment === undefined ? {} : { ENVIRONMENT: environment }),
@@ -158,7 +165,7 @@ export function bakeDefinition(specs: readonly BuildSpec[], run: BuildRun): Bake
         // Bake reads it from the context.
         dockerfile: posix.relative(spec.context, spec.dockerfile),
         ...(spec.target === null ? {} : { target: spec.target }),
-        args: literalTexts({ ...spec.args, ...namingArguments(run) }),
+        args: literalTexts({ ...namingArguments(run), ...spec.args }),
         labels: literalTexts(labelsOf(spec, run)),
         tags: [`${spec.repository}:${run.tag}`],
         ...(spec.platforms.length === 0 ? {} : { platforms: spec.platforms }),

@@ -22,6 +22,7 @@ const hash = (own: Partial<BuildSpec> = {}, options: Partial<HashOptions> = {}) 
   hashInputs(specWith(own), {
     workspace,
     args: {},
+    unhashed: [],
     provenance: 'none',
     builderPlatform: 'linux/amd64',
     signal,
@@ -66,6 +67,23 @@ describe('the hash of what an image is made of', () => {
       hash({ secrets: { pip: '/x' } }),
     ]);
     expect(new Set(hashes.map((each) => each.hash)).size).toBe(hashes.length);
+  });
+
+  it('has no version, but the base that is named by it', async () => {
+    const release = (version: string) => ({ args: { VERSION: version }, unhashed: ['VERSION'] });
+    expect((await hash({}, release('1.5.0'))).hash).toBe((await hash({}, release('1.4.0'))).hash);
+    await writeFile(join(workspace, 'Dockerfile'), 'ARG VERSION=latest\nFROM acme/base:${VERSION}\n');
+    const [older, newer] = await Promise.all([hash({}, release('1.4.0')), hash({}, release('1.5.0'))]);
+    expect(newer.bases).toEqual({ 'acme/base:1.5.0': 'digest of acme/base:1.5.0' });
+    expect(newer.hash).not.toBe(older.hash);
+  });
+
+  it("has an image's own VERSION, which is what it is built with", async () => {
+    const own = (version: string) =>
+      hash({ args: { VERSION: version } }, { args: { VERSION: '1.5.0' }, unhashed: ['VERSION'] });
+    expect((await own('3.13')).hash).not.toBe((await own('3.12')).hash);
+    await writeFile(join(workspace, 'Dockerfile'), 'ARG VERSION\nFROM python:${VERSION}\n');
+    expect((await own('3.13')).bases).toEqual({ 'python:3.13': 'digest of python:3.13' });
   });
 
   it('has the platform of the builder where the image says none', async () => {

@@ -22,9 +22,10 @@ export interface BuildInputs {
 
 export interface HashOptions {
   workspace: string;
-  /** Arguments that are part of what the image is made of, beside the image's own. */
+  /** Arguments that the run gives the build, beside the image's own, which win: `namingArguments`. */
   args: Readonly<Record<string, string>>;
-  /** Labels that are. */
+  /** The names of those that are no part of what the image is made of. A base that is named by one is. */
+  unhashed: readonly string[];
   provenance: string;
   /** What is built for where an image does not say it. */
   builderPlatform: string;
@@ -51,9 +52,14 @@ export async function hashInputs(spec: BuildSpec, options: HashOptions): Promise
         'Correct `dockerfile`, which is relative to the workspace, or check the repository out in a step before.',
     });
   }
-  const args = { ...spec.args, ...options.args };
+  const given = { ...options.args, ...spec.args };
+  const args = Object.fromEntries(
+    Object.entries(given).filter(
+      ([name]) => Object.hasOwn(spec.args, name) || !options.unhashed.includes(name),
+    ),
+  );
   const platforms = spec.platforms.length === 0 ? [options.builderPlatform] : spec.platforms;
-  const sources = outsideSources(text, { args, target: spec.target ?? undefined });
+  const sources = outsideSources(text, { args: given, target: spec.target ?? undefined });
   if (sources === undefined) {
     throw new DeployError(
       'not_found',
