@@ -55,6 +55,51 @@ ADD local.tar /z
   });
 });
 
+describe('an ADD of an address', () => {
+  const unknownOf = (text: string, args: Record<string, string> = {}) => of(text, args)?.unknown;
+  const fetches = ['line 2: ADD fetches an address without --checksum'];
+
+  it.each([
+    'ADD ["https://example.com/x", "/x"]',
+    'ADD [ "local.tar", "https://example.com/x", "/x" ]',
+    'ADD --chown=1 "https://example.com/x" /x',
+    'ADD git@example.com:acme/x.git /x',
+    'ADD deploy@example.com:acme/x.git /x',
+  ])('is seen however it is written: %s', (line) => {
+    expect(unknownOf(`FROM a:1\n${line}\n`)).toEqual(fetches);
+  });
+
+  it('is seen when an argument says it', () => {
+    const text = `ARG URL=https://example.com/x
+FROM a:1
+ARG URL
+ADD $URL /x
+`;
+    expect(unknownOf(text)).toEqual(['line 4: ADD fetches an address without --checksum']);
+    expect(unknownOf(text, { URL: 'local.tar' })).toEqual([]);
+    expect(unknownOf('FROM a:1\nARG U=https://x.example\nENV V=$U/y\nADD ["$V", "/x"]\n')).toHaveLength(1);
+    expect(unknownOf('FROM a:1 AS one\nENV U https://x.example/y\nFROM one\nADD ${U} /x\n')).toHaveLength(1);
+  });
+
+  it('may be one where a variable has no value', () => {
+    expect(unknownOf('ARG URL=local.tar\nFROM a:1\nADD ${URL} /x\n')).toEqual([
+      'line 3: ADD ${URL} has a variable without a value, and no --checksum',
+    ]);
+  });
+
+  it('is none where the destination or a checksum says it', () => {
+    const text = `FROM a:1
+ARG SUM
+ADD --checksum=$SUM $URL /x
+ADD local.tar /x/https://
+ADD ["local tar", "$HOME"]
+ARG NAME=local
+ADD $NAME.tar /y
+`;
+    expect(unknownOf(text)).toEqual([]);
+  });
+});
+
 describe('a variable', () => {
   it.each<[string, string | undefined]>([
     ['$A-$B', '1-'],

@@ -1,5 +1,6 @@
 import {
   directivesOf,
+  inherited,
   type Instruction,
   readDockerfile,
   type Stage,
@@ -62,6 +63,66 @@ export function globalArguments(
   return values;
 }
 
+/** Takes into `values` what an instruction of a stage gives to those after it. `env` has the names that ARG does not change any more. */
+function learn(
+  { name, argument }: Instruction,
+  values: Map<string, string>,
+  env: Set<string>,
+  given: { args: Readonly<Record<string, string>>; globals: ReadonlyMap<string, string> },
+): void {
+  const set = (variable: string, value: string | undefined) =>
+    value === undefined ? values.delete(variable) : values.set(variable, value);
+  if (name === 'ARG') {
+    for (const { name: variable, value } of argumentsIn(argument)) {
+      if (env.has(variable)) continue;
+      const own = value === undefined ? given.globals.get(variable) : fillIn(value, values);
+      set(variable, Object.hasOwn(given.args, variable) ? given.args[variable] : own);
+    }
+  } else if (name === 'ENV') {
+    // `ENV NAME some text` is one variable.
+    const [, only, text = ''] = /^([A-Za-z_]\w*)\s+(.*)$/s.exec(argument.trim()) ?? [];
+    const said = only === undefined ? argumentsIn(argument) : [{ name: only, value: text }];
+    const before = new Map(values);
+    for (const { name: variable, value = '' } of said) {
+      env.add(variable);
+      set(variable, fillIn(value, before));
+    }
+  }
+}
+
+/** The sources of ADD as they are written, in words or as JSON, without quotes. */
+function sourcesOfAdd({ argument }: Instruction): string[] {
+  const written = argument.replace(/^(?:\s*--[a-z-]+(?:=\S*)?(?=\s))*/, '').trim();
+  const words = listOf(written) ?? written.split(/\s+/).map((word) => word.replace(/["'[\],]/g, ''));
+  return words.slice(0, -1);
+}
+
+function listOf(written: string): string[] | undefined {
+  if (!written.startsWith('[')) return undefined;
+  try {
+    const list: unknown = JSON.parse(written);
+    return Array.isArray(list) ? list.map(String) : undefined;
+  } catch {
+    // The builder, too, reads it as words then.
+    return undefined;
+  }
+}
+
+/** What a builder fetches with ADD, from the web or with git. */
+const address = /^(?:(?:https?|git|ssh):\/\/|[\w.-]+@[\w.-]+:)/i;
+
+/** Why nobody can tell beforehand what an ADD reads, in words; undefined for one of files, or with a checksum. */
+function unknownAdd(instruction: Instruction, values: ReadonlyMap<string, string>): string | undefined {
+  if (flagsOf(instruction, 'checksum').length > 0) return undefined;
+  for (const written of sourcesOfAdd(instruction)) {
+    const source = fillIn(written, values);
+    if (source === undefined)
+      return `line ${instruction.line}: ADD ${written} has a variable without a value, and no --checksum`;
+    if (address.test(source)) return `line ${instruction.line}: ADD fetches an address without --checksum`;
+  }
+  return undefined;
+}
+
 /** The stages that a target is made of; undefined when there is no such target. */
 export function stagesFor(stages: readonly Stage[], target: string | undefined): Stage[] | undefined {
   const last = target === undefined ? stages.at(-1) : stageNamed(stages, target);
@@ -103,16 +164,16 @@ export function outsideSources(text: string, { args, target }: DockerfileBuild):
   for (const stage of needed) {
     const before = stages.slice(0, stages.indexOf(stage));
     add(stage.base, stage.from.line, before);
-    for (const instruction of stage.instructions) {
+    const own = new Map<string, string>();
+    const env = new Set<string>();
+    for (const instruction of inherited(stages, stage)) {
+      learn(instruction, own, env, { args, globals: values });
+      // What the stage is made from has its turn as the stage that it is.
+      if (!stage.instructions.includes(instruction)) continue;
       for (const from of takenFrom(instruction)) add(from, instruction.line, before);
-      if (instruction.name === 'ADD' && isUnpinnedAddress(instruction))
-        unknown.push(`line ${instruction.line}: ADD fetches an address without --checksum`);
+      const why = instruction.name === 'ADD' ? unknownAdd(instruction, own) : undefined;
+      if (why !== undefined) unknown.push(why);
     }
   }
   return { images, unknown };
-}
-
-function isUnpinnedAddress(instruction: Instruction): boolean {
-  if (flagsOf(instruction, 'checksum').length > 0) return false;
-  return /(?:^|\s)(?:https?:\/\/|git@|git:\/\/|ssh:\/\/)/.test(instruction.argument);
 }
