@@ -7,6 +7,8 @@ export interface Instruction {
   line: number;
   /** The bodies of its here-documents, one after another; empty where there are none. */
   documents: string;
+  /** The end that a here-document of it waits for in vain: then the instructions after it are not known. */
+  unended: string | undefined;
 }
 
 /** Parser directives are comments at the very top; of `syntax` the first says which front end reads the file. */
@@ -23,20 +25,58 @@ export function directivesOf(text: string): Map<string, string> {
   return found;
 }
 
+interface HereDocument {
+  /** The line that ends it. */
+  end: string;
+  /** `<<-`: tabs before the end do not count. */
+  tabs: boolean;
+}
+
+/** A piece of a line as a shell divides it; the last alternative is a quote that is not closed. */
+const piece = /'[^']*'|"(?:\\.|[^"\\])*"|\\.?|<<\s*|\s+|[^\s'"\\<]+|<|['"]/gs;
+
+/** The words of a line, quotes and all. Blanks after `<<` divide no words. None where a quote is not closed, as for the builder. */
+function shellWords(line: string): string[] {
+  const words = [''];
+  for (const [part] of line.matchAll(piece)) {
+    if (part === "'" || part === '"') return [];
+    if (part.trim() === '') words.push('');
+    else words.push((words.pop() ?? '') + part);
+  }
+  return words.filter((word) => word !== '');
+}
+
+/**
+ * The here-documents of an instruction, as BuildKit finds them: words that are `<<END`, `<<-END` or `3<<'END'` and nothing else. So
+ * `<<<text` is none, nor is what stands in the quotes of `bash -c "cat <<END"` or behind other text, `cat<<END`.
+ */
+function hereDocuments(argument: string): HereDocument[] {
+  return shellWords(argument).flatMap((word): HereDocument[] => {
+    const [, dash, rest = ''] = /^\d*<<(-?)\s*([^<]*)$/.exec(word) ?? [];
+    const end = rest.replace(
+      /'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)/gs,
+      (_quoted, single?: string, double?: string, escaped = '') =>
+        single ?? double?.replace(/\\(["$\\])/g, '$1') ?? String(escaped),
+    );
+    return end === '' ? [] : [{ end, tabs: dash === '-' }];
+  });
+}
+
 /** The instructions of a Dockerfile; lines that end with the escape go on. Undefined for a text that has no FROM. */
 export function readDockerfile(text: string): Instruction[] | undefined {
   const instructions: Instruction[] = [];
   const escape = directivesOf(text).get('escape') === '`' ? '`' : '\\';
   let open: Instruction | undefined;
   /** Here-documents that are still open, and whose they are. */
-  let ends: string[] = [];
+  let ends: HereDocument[] = [];
   let owner: Instruction | undefined;
   for (const [index, raw] of text
     .replace(/^\uFEFF/, '')
     .split(/\r?\n/)
     .entries()) {
-    if (ends.length > 0) {
-      if (raw.trim() === ends[0]) ends = ends.slice(1);
+    const [awaited] = ends;
+    if (awaited !== undefined) {
+      if ((awaited.tabs ? raw.replace(/^\t+/, '') : raw) === awaited.end) ends = ends.slice(1);
       else if (owner !== undefined) owner.documents += `${raw}\n`;
       continue;
     }
@@ -46,17 +86,18 @@ export function readDockerfile(text: string): Instruction[] | undefined {
     const said = goesOn ? line.slice(0, -1) : line;
     if (open === undefined) {
       const [, name = '', argument = ''] = /^([A-Za-z]+)\s*(.*)$/.exec(said) ?? [];
-      open = { name: name.toUpperCase(), argument, line: index + 1, documents: '' };
+      open = { name: name.toUpperCase(), argument, line: index + 1, documents: '', unended: undefined };
     } else open.argument += ` ${said}`;
     if (goesOn) continue;
-    if (['RUN', 'COPY', 'ADD'].includes(open.name)) {
-      ends = Array.from(open.argument.matchAll(/<<-?\s*["']?([A-Za-z_]\w*)["']?/g), ([, end = '']) => end);
+    if (/^(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\b/i.test(`${open.name} ${open.argument}`)) {
+      ends = hereDocuments(open.argument);
       owner = open;
     }
     instructions.push(open);
     open = undefined;
   }
   if (open !== undefined) instructions.push(open);
+  if (owner !== undefined) owner.unended = ends[0]?.end;
   return instructions.some(({ name }) => name === 'FROM') ? instructions : undefined;
 }
 

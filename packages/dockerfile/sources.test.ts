@@ -55,6 +55,14 @@ ADD local.tar /z
   });
 });
 
+it('cannot be told behind a here-document that does not end', () => {
+  const unknown = ['line 2: the here-document of RUN has no end: no line after it is EOF'];
+  const text = 'FROM a:1\nRUN cat <<EOF\nFROM b:1 AS two\n';
+  expect(of(text)).toMatchObject({ unknown });
+  expect(of(text, {}, 'two')).toMatchObject({ unknown });
+  expect(imagesOf(text.replace('<<EOF', '<<<EOF'))).toEqual(['b:1']);
+});
+
 describe('an ADD of an address', () => {
   const unknownOf = (text: string, args: Record<string, string> = {}) => of(text, args)?.unknown;
   const fetches = ['line 2: ADD fetches an address without --checksum'];

@@ -143,17 +143,21 @@ export function stagesFor(stages: readonly Stage[], target: string | undefined):
 
 /**
  * The images that a build starts from or takes files from, and its front end. Stages that the target does not need are left out.
- * Undefined for a text without FROM, or without the target.
+ * Undefined for a text without FROM, or without the target; a target may stand behind a here-document that does not end.
  */
 export function outsideSources(text: string, { args, target }: DockerfileBuild): OutsideSources | undefined {
   const instructions = readDockerfile(text);
   if (instructions === undefined) return undefined;
+  const unknown = instructions.flatMap(({ name, line, unended }) =>
+    unended === undefined
+      ? []
+      : [`line ${line}: the here-document of ${name} has no end: no line after it is ${unended}`],
+  );
   const stages = stagesOf(instructions);
   const needed = stagesFor(stages, target);
-  if (needed === undefined) return undefined;
+  if (needed === undefined) return unknown.length > 0 ? { images: [], unknown } : undefined;
   const values = globalArguments(instructions, args);
   const images: OutsideSource[] = [];
-  const unknown: string[] = [];
   const add = (written: string, line: number, before: readonly Stage[]) => {
     const image = fillIn(written, values);
     if (image === undefined) unknown.push(`line ${line}: ${written} has a variable without a value`);

@@ -294,6 +294,13 @@ describe('a Dockerfile', () => {
     expect(dockerfile(goodDockerfile.replace(good, bad))).toEqual([place]);
   });
 
+  it.each(['RUN read v <<<word', 'RUN bash -c "cat <<EOF"'])('is read to its end behind %s', (line) => {
+    expect(dockerfile(goodDockerfile.replace('COPY . /app', line))).toEqual([]);
+    expect(dockerfile(goodDockerfile.replace('COPY . /app', line).replace('USER app', 'USER root'))).toEqual([
+      'root-user:7',
+    ]);
+  });
+
   it('does not repeat a secret', () => {
     const made = checkDockerfile(readDockerfile('FROM a:1\nARG API_TOKEN=abcdef\n') ?? []);
     expect(JSON.stringify(made)).not.toContain('abcdef');
