@@ -54,3 +54,16 @@ describe('a here-document', () => {
     ]);
   });
 });
+
+describe('an instruction', () => {
+  it('goes on over empty lines and comments', () => {
+    expect(read('COPY \\', '', '  # of the tools', '  --from=tools:1 / / ', 'USER app')).toMatchObject([
+      { name: 'COPY', argument: expect.stringContaining('--from=tools:1'), line: 2 },
+      { name: 'USER', line: 6 },
+    ]);
+  });
+
+  it('does not go on after an escape that is escaped', () => {
+    expect(namesOf('RUN echo c:\\\\', 'USER app')).toEqual(['RUN', 'USER']);
+  });
+});

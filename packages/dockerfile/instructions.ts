@@ -81,8 +81,10 @@ export function readDockerfile(text: string): Instruction[] | undefined {
       continue;
     }
     const line = raw.trim();
-    if (line.startsWith('#') || (line === '' && open === undefined)) continue;
-    const goesOn = line.endsWith(escape);
+    // Between lines that go on, too: the builder warns of it, and reads on.
+    if (line.startsWith('#') || line === '') continue;
+    // Two of them are the character itself.
+    const goesOn = line.endsWith(escape) && !line.endsWith(escape + escape);
     const said = goesOn ? line.slice(0, -1) : line;
     if (open === undefined) {
       const [, name = '', argument = ''] = /^([A-Za-z]+)\s*(.*)$/.exec(said) ?? [];
