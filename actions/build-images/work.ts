@@ -6,6 +6,7 @@ import {
   type BuildSpec,
   candidateTag,
   commitTime,
+  namesBasesByTag,
   namingArguments,
   nativePlatform,
   openRegistries,
@@ -114,6 +115,7 @@ export async function prepareWork(
       cacheMode: inputs['cache-mode'],
       cachePart: part.map((platform) => `-${platform.replaceAll('/', '-')}`).join(''),
       hashes: new Map(hashes),
+      pulls: new Set(plan.flatMap(({ spec, inputs: made }) => (namesBasesByTag(made) ? [spec.name] : []))),
       workspace: facts.workspace,
       home: environment['HOME'] ?? '/',
       // Until a builder is known that can.

@@ -24,6 +24,7 @@ const run = (own: Partial<BuildRun> = {}): BuildRun => ({
   cacheMode: 'max',
   cachePart: '',
   hashes: new Map([['frontend', 'sha256:1']]),
+  pulls: new Set(),
   workspace: '/w',
   home: '/h',
   rewriteTimestamps: true,
@@ -92,6 +93,11 @@ describe('a definition for bake', () => {
       'fs.read=/w/certs/ca.pem',
       'fs.read=/run/key',
     ]);
+  });
+
+  it('has the bases asked for at their registries that are named by tag', () => {
+    expect(targetOf({}, { pulls: new Set(['frontend']) })?.pull).toBe(true);
+    expect(targetOf({}, { pulls: new Set(['other']) })).not.toHaveProperty('pull');
   });
 
   it('gives the steps of an image the weight that it says, where the builder can', () => {

@@ -24,6 +24,8 @@ export interface BuildRun {
   cachePart: string;
   /** By image: the hash of its inputs; absent where it is not known. */
   hashes: ReadonlyMap<string, string>;
+  /** The images with a hash that names a base by tag: it has what the tag points at in the registry, and so must the build. */
+  pulls: ReadonlySet<string>;
   /** Folder for relative paths of secrets, and for those that begin with `~/`. */
   workspace: string;
   home: string;
@@ -41,6 +43,7 @@ export interface BakeTarget {
   labels: Record<string, string>;
   tags: string[];
   platforms?: string[];
+  pull?: true;
   secret?: string[];
   network?: string;
   resources?: { 'cpu-shares': number };
@@ -169,6 +172,8 @@ export function bakeDefinition(specs: readonly BuildSpec[], run: BuildRun): Bake
         labels: literalTexts(labelsOf(spec, run)),
         tags: [`${spec.repository}:${run.tag}`],
         ...(spec.platforms.length === 0 ? {} : { platforms: spec.platforms }),
+        // Else the engine's own builder takes a copy of the base that it has, however old.
+        ...(run.pulls.has(spec.name) ? { pull: true } : {}),
         ...(Object.keys(spec.secrets).length === 0
           ? {}
           : {

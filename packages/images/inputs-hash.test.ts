@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { specWith } from './build-spec.fixture.ts';
 import type { BuildSpec } from './build-spec.ts';
 import { hashContext } from './context-hash.ts';
-import { hashInputs, type HashOptions } from './inputs-hash.ts';
+import { hashInputs, type HashOptions, namesBasesByTag } from './inputs-hash.ts';
 
 const { signal } = new AbortController();
 let workspace = '';
@@ -126,6 +126,15 @@ describe('the hash of what an image is made of', () => {
     });
     await writeFile(join(workspace, 'Dockerfile'), 'FROM scratch\nADD https://example.com/x /x\n');
     expect((await hash()).hash).toBeNull();
+  });
+
+  it('has bases by tag only where all of it is known', async () => {
+    const byTag = async (base: string, options: Partial<HashOptions> = {}) =>
+      namesBasesByTag(await hash({ args: { BASE: base } }, options));
+    expect(await byTag('python:3.12')).toBe(true);
+    expect(await byTag(`python:3.12@sha256:${'a'.repeat(64)}`)).toBe(false);
+    expect(await byTag('scratch')).toBe(false);
+    expect(await byTag('local:1', { resolve: () => Promise.resolve(undefined) })).toBe(false);
   });
 
   it('says what is missing', async () => {

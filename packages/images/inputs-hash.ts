@@ -20,6 +20,14 @@ export interface BuildInputs {
   platforms: string[];
 }
 
+/**
+ * Whether the builder has to ask registries for bases: where there is a hash it has what their tags point at there. One by digest is what
+ * it is wherever it comes from.
+ */
+export function namesBasesByTag({ hash, bases }: BuildInputs): boolean {
+  return hash !== null && Object.keys(bases).some((image) => !image.includes('@'));
+}
+
 export interface HashOptions {
   workspace: string;
   /** Arguments that the run gives the build, beside the image's own, which win: `namingArguments`. */
