@@ -53,6 +53,7 @@ export async function buildChanged(
   const { definition } = toBuild({ plan, run });
   const login = await loginForBuild({
     registries: plan.map(({ image }) => image.registry),
+    bases: plan.flatMap(({ inputs: made }) => made.registries),
     // Without a login of the step, docker has what it needs already.
     credentials: inputs.username === undefined ? () => Promise.resolve(undefined) : access.credentials,
     environment,

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DeployError } from '@deploy-actions/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { loginForBuild } from './docker-login.ts';
 import type { RegistryCredential } from './registry/index.ts';
@@ -16,10 +17,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const login = (credentials: (registry: string) => RegistryCredential | undefined, masked: string[] = []) =>
+const login = (
+  credentials: (registry: string) => RegistryCredential | undefined,
+  masked: string[] = [],
+  bases: string[] = [],
+) =>
   loginForBuild({
+    bases,
     registries: ['ghcr.io', 'ghcr.io', 'docker.io', 'none.example'],
-    credentials: (registry) => Promise.resolve(credentials(registry)),
+    credentials: async (registry) => credentials(registry),
     environment: { DOCKER_CONFIG: join(folder, 'docker'), PATH: '/bin' },
     temp: join(folder, 'temp'),
     mask: (secret) => void masked.push(secret),
@@ -57,4 +63,40 @@ it('writes nothing where there is no login', async () => {
   const { environment, folder: own } = await login(() => undefined);
   expect(own).toBeUndefined();
   expect(environment['DOCKER_CONFIG']).toBe(join(folder, 'docker'));
+});
+
+it('leaves other registries to their helpers, and takes those of bases out of a store that is not asked any more', async () => {
+  const helpers = {
+    '123.dkr.ecr.eu-west-1.amazonaws.com': 'ecr-login',
+    'https://ghcr.io': 'other',
+    'broken.example': 'absent',
+  };
+  await writeFile(
+    join(folder, 'docker/config.json'),
+    JSON.stringify({ credsStore: 'desktop', credHelpers: helpers, auths: { 'https://ghcr.io/v2/': {} } }),
+  );
+  const { folder: own = '', remove } = await login(
+    (registry) => {
+      if (registry === 'broken.example')
+        throw new DeployError('permission_denied', 'There is no docker-credential-absent.');
+      return registry === 'ghcr.io' || registry === 'base.example'
+        ? { kind: 'password', username: 'me', password: registry }
+        : undefined;
+    },
+    [],
+    ['base.example', '123.dkr.ecr.eu-west-1.amazonaws.com', 'broken.example'],
+  );
+  const auth = (password: string) => ({ auth: Buffer.from(`me:${password}`).toString('base64') });
+  expect(JSON.parse(await readFile(join(own, 'config.json'), 'utf8'))).toEqual({
+    credHelpers: { '123.dkr.ecr.eu-west-1.amazonaws.com': 'ecr-login', 'broken.example': 'absent' },
+    auths: { 'ghcr.io': auth('ghcr.io'), 'base.example': auth('base.example') },
+  });
+  await remove();
+});
+
+it('does not push where the login cannot be told', async () => {
+  const refused = login((registry) => {
+    throw new DeployError('permission_denied', `no login at ${registry}`);
+  });
+  await expect(refused).rejects.toMatchObject({ reasonCode: 'permission_denied' });
 });

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRecord, type Json, orUndefinedIfMissing } from '@deploy-actions/core';
-import type { RegistryCredential, RegistryCredentials } from './registry/index.ts';
+import { DeployError, isRecord, type Json, orUndefinedIfMissing } from '@deploy-actions/core';
+import { type RegistryCredential, type RegistryCredentials, registryName } from './registry/index.ts';
 
 export interface DockerLogin {
   /** The environment with which docker finds the logins. */
@@ -42,12 +42,29 @@ async function readJson(file: string): Promise<Record<string, Json>> {
   }
 }
 
+/** What is known of a registry that is only read from. Where that cannot be told, it is docker's to ask or to do without. */
+async function ofBase(
+  registry: string,
+  credentials: RegistryCredentials,
+): Promise<RegistryCredential | undefined> {
+  try {
+    return await credentials(registry);
+  } catch (thrown) {
+    if (!(thrown instanceof DeployError) || thrown.reasonCode === 'cancelled') throw thrown;
+    return undefined;
+  }
+}
+
 /**
  * Logs docker in at registries for the time of a build, in a configuration of its own below `temp`: what `docker login` keeps on a
- * runner stays as it is, and no password is on a command line. Plugins, contexts and builders are those of the runner.
+ * runner stays as it is, and no password is on a command line. Plugins, contexts and builders are those of the runner, and so are the
+ * helpers of registries that are not written. A store that would be asked for all of them is not, so that `bases` are written as well.
  */
 export async function loginForBuild(options: {
+  /** Where images are pushed to. */
   registries: readonly string[];
+  /** Where bases are taken from. */
+  bases: readonly string[];
   credentials: RegistryCredentials;
   environment: NodeJS.ProcessEnv;
   temp: string;
@@ -57,8 +74,9 @@ export async function loginForBuild(options: {
   const own = environment['DOCKER_CONFIG'] ?? '';
   const usual = own === '' ? join(environment['HOME'] ?? '/', '.docker') : own;
   const auths: Record<string, Json> = {};
-  for (const registry of new Set(options.registries)) {
-    const credential = await credentials(registry);
+  const pushed = new Set(options.registries);
+  for (const registry of new Set([...pushed, ...options.bases])) {
+    const credential = await (pushed.has(registry) ? credentials(registry) : ofBase(registry, credentials));
     if (credential === undefined) continue;
     const entry = entryOf(credential);
     for (const secret of Object.values(entry)) mask(secret);
@@ -73,17 +91,23 @@ export async function loginForBuild(options: {
     for (const name of (await orUndefinedIfMissing(readdir(usual))) ?? []) {
       if (name !== 'config.json') await symlink(join(usual, name), join(folder, name));
     }
-    // A store of credentials would be asked instead of what is written here.
+    // A store of credentials, or the helper of a registry, would be asked instead of what is written here.
     const {
       credsStore: _store,
-      credHelpers: _helpers,
+      credHelpers,
       auths: kept,
       ...settings
     } = await readJson(join(usual, 'config.json'));
-    const all = { ...(isRecord(kept) ? kept : {}), ...auths };
-    await writeFile(join(folder, 'config.json'), JSON.stringify({ ...settings, auths: all }), {
-      mode: 0o600,
-    });
+    const written = new Set(Object.keys(auths).map(registryName));
+    const others = (said: Json | undefined) =>
+      Object.entries(isRecord(said) ? said : {}).filter(([key]) => !written.has(registryName(key)));
+    const helpers = others(credHelpers);
+    const config = {
+      ...settings,
+      ...(helpers.length === 0 ? {} : { credHelpers: Object.fromEntries(helpers) }),
+      auths: { ...Object.fromEntries(others(kept)), ...auths },
+    };
+    await writeFile(join(folder, 'config.json'), JSON.stringify(config), { mode: 0o600 });
   } catch (thrown) {
     await remove();
     throw thrown;

@@ -123,6 +123,7 @@ describe('the hash of what an image is made of', () => {
     expect(unknown).toMatchObject({
       hash: null,
       unknown: ['line 2: python:3.11 is at no registry that can be asked'],
+      registries: ['docker.io'],
     });
     await writeFile(join(workspace, 'Dockerfile'), 'FROM scratch\nADD https://example.com/x /x\n');
     expect((await hash()).hash).toBeNull();

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cancelled, DeployError, digestOf, orUndefinedIfMissing } from '@deploy-actions/core';
+import {
+  cancelled,
+  DeployError,
+  digestOf,
+  orUndefinedIfMissing,
+  parseImageReference,
+} from '@deploy-actions/core';
 import { outsideSources } from '@deploy-actions/dockerfile';
 import type { BuildSpec } from './build-spec.ts';
 import { type ContextFacts, hashContext } from './context-hash.ts';
@@ -16,6 +22,8 @@ export interface BuildInputs {
   dockerfile: string;
   /** What outside images point at, by reference. */
   bases: Record<string, string>;
+  /** The registries of all outside images, of those that could not be asked, too. */
+  registries: string[];
   /** What it is built for, with the builder's own where the image says none. */
   platforms: string[];
 }
@@ -86,6 +94,7 @@ export async function hashInputs(spec: BuildSpec, options: HashOptions): Promise
       if (digest === undefined) unknown.push(`line ${line}: ${image} is at no registry that can be asked`);
       else bases[image] = digest;
     }
+    const registries = sources.images.flatMap(({ image }) => parseImageReference(image)?.registry ?? []);
     const hash =
       unknown.length > 0
         ? null
@@ -101,7 +110,7 @@ export async function hashInputs(spec: BuildSpec, options: HashOptions): Promise
             secrets: Object.keys(spec.secrets).toSorted(),
             provenance,
           });
-    return { hash, unknown, context, dockerfile: text, bases, platforms };
+    return { hash, unknown, context, dockerfile: text, bases, registries, platforms };
   } catch (thrown) {
     if (signal.aborted) throw cancelled(`reading the context of ${spec.name}`);
     throw thrown;
