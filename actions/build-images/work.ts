@@ -111,6 +111,7 @@ export async function prepareWork(
       revision: origin.sha,
       epoch,
       provenance: inputs.provenance,
+      insecure: inputs['insecure-registries'] ?? [],
       cacheDirectory: inputs['cache-directory'] ?? join(facts.temp, 'deploy-actions', 'build-cache'),
       cacheMode: inputs['cache-mode'],
       cachePart: part.map((platform) => `-${platform.replaceAll('/', '-')}`).join(''),

@@ -20,6 +20,7 @@ const run = (own: Partial<BuildRun> = {}): BuildRun => ({
   revision: '4f9c1e7',
   epoch: 1_700_000_000,
   provenance: 'none',
+  insecure: [],
   cacheDirectory: '/cache',
   cacheMode: 'max',
   cachePart: '',
@@ -122,6 +123,19 @@ describe('a definition for bake', () => {
     expect(places('gha', { cachePart: '-linux-arm64' })[0]).toContain('scope=a-linux-arm64,');
     expect(places('none')).toEqual([undefined, undefined]);
     expect(allowances([spec({ cache: 'local' })], run())).toEqual(['fs=/cache']);
+  });
+
+  it('speaks plain HTTP to the registries that were named for it', () => {
+    const target = (repository: string) =>
+      targetOf({ repository, cache: 'registry' }, { insecure: ['registry.internal:5000'] });
+    expect(target('registry.internal:5000/a')).toMatchObject({
+      output: ['type=registry,registry.insecure=true,rewrite-timestamp=true'],
+      'cache-from': ['type=registry,ref=registry.internal:5000/a:buildcache,registry.insecure=true'],
+      'cache-to': [
+        expect.stringContaining('ref=registry.internal:5000/a:buildcache,registry.insecure=true,mode=max'),
+      ],
+    });
+    expect(JSON.stringify(target('registry.internal/a'))).not.toContain('insecure');
   });
 
   it('builds platforms, stages and provenance as asked, and puts the image where it should', () => {

@@ -1,4 +1,5 @@
 import { isAbsolute, join, posix } from 'node:path';
+import { parseImageReference } from '@deploy-actions/core';
 import type { BuildSpec } from './build-spec.ts';
 
 /** What a run adds to what its images say. */
@@ -16,6 +17,8 @@ export interface BuildRun {
   /** Seconds since 1970 of the commit, by which every time in the image is set; null: the builder takes its own. */
   epoch: number | null;
   provenance: 'none' | 'min' | 'max';
+  /** Registries that are spoken to over plain HTTP. Those on this machine are so for the builder without a word. */
+  insecure: readonly string[];
   /** Folder of `cache: local`. */
   cacheDirectory: string;
   /** Whether caches get the layers of all stages or of the last one. */
@@ -98,14 +101,18 @@ function labelsOf(spec: BuildSpec, run: BuildRun): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
 }
 
+/** What has BuildKit speak plain HTTP to the registry of an image, where it pushes and where it keeps a cache. */
+function plainly({ repository }: BuildSpec, { insecure }: BuildRun): string {
+  const registry = parseImageReference(repository)?.registry;
+  return registry !== undefined && insecure.includes(registry) ? ',registry.insecure=true' : '';
+}
+
 /** One destination an image: builds that write to one at the same time were seen to take each other's place, and to fail. */
-function cacheOf(
-  { cache, name, repository }: BuildSpec,
-  run: BuildRun,
-): Pick<BakeTarget, 'cache-from' | 'cache-to'> {
+function cacheOf(spec: BuildSpec, run: BuildRun): Pick<BakeTarget, 'cache-from' | 'cache-to'> {
+  const { cache, name, repository } = spec;
   const mode = `mode=${run.cacheMode}`;
   const scope = `${name}${run.cachePart}`;
-  const reference = `${repository}:buildcache${run.cachePart}`;
+  const reference = `${repository}:buildcache${run.cachePart}${plainly(spec, run)}`;
   switch (cache) {
     case 'none':
       return {};
@@ -136,11 +143,11 @@ function cacheOf(
   }
 }
 
-function outputOf(run: BuildRun): string {
+function outputOf(spec: BuildSpec, run: BuildRun): string {
   const times = run.rewriteTimestamps && run.epoch !== null ? ',rewrite-timestamp=true' : '';
   switch (run.output) {
     case 'push':
-      return `type=registry${times}`;
+      return `type=registry${plainly(spec, run)}${times}`;
     case 'load':
       return 'type=docker';
     case 'none':
@@ -191,7 +198,7 @@ export function bakeDefinition(specs: readonly BuildSpec[], run: BuildRun): Bake
             ? 'type=provenance,disabled=true'
             : `type=provenance,mode=${run.provenance}`,
         ],
-        output: [outputOf(run)],
+        output: [outputOf(spec, run)],
       },
     ]),
   );
