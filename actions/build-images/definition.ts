@@ -19,12 +19,14 @@ export function specsOf(inputs: {
   prefix?: string | undefined;
   args?: Record<string, string> | undefined;
   platforms?: string[] | undefined;
+  part?: boolean | undefined;
   cache?: (typeof cacheKinds)[number] | undefined;
 }): { specs: BuildSpec[]; problems: string[] } {
   return readBuildSpecs(inputs.images ?? null, {
     prefix: inputs.prefix,
     args: inputs.args ?? {},
     platforms: inputs.platforms ?? [],
+    part: inputs.part ?? false,
     cache: inputs.cache ?? 'none',
   });
 }
@@ -87,7 +89,8 @@ export const definition = defineAction({
     },
     platforms: {
       kind: 'list',
-      description: 'What is built for, where an image does not say it. Default: the platform of the builder.',
+      description:
+        'What is built for, where an image does not say it; with `part`, whatever an image says. Default: the platform of the builder.',
       example: 'linux/amd64, linux/arm64',
       config: 'build.platforms',
     },
@@ -161,13 +164,13 @@ export const definition = defineAction({
     part: {
       kind: 'boolean',
       description:
-        'Whether this is one of several native runners that each build some platforms: what is pushed has a tag of its own, and another step merges it (`merge`).',
+        'Whether this is one of several native runners that each build some platforms, those of `platforms`: what is pushed has a tag of its own, and another step merges it (`merge`).',
       default: 'false',
     },
     merge: {
       kind: 'json',
       description:
-        'What native runners built, merged into one index an image instead of a build: their outputs `details` in a list, or a mapping of images to lists of digests.',
+        'What native runners built, merged into one index an image instead of a build: their outputs `details` in a list, or a mapping of images to lists of digests. Needs `platforms`: those that have to be there.',
       example: '{ "backend": ["sha256:…", "sha256:…"] }',
     },
     'compare-with': {
@@ -212,7 +215,7 @@ export const definition = defineAction({
     },
     details: {
       description:
-        'JSON of image to `digest`, `reference`, `platforms`, `size` in bytes, `cached` (`unchanged`, or the share of steps from a cache), `seconds`, `tags`.',
+        'JSON of image to `digest`, `reference`, `platforms`, `size` in bytes, `cached` (`unchanged`, `merged`, or the share of steps from a cache), `seconds`, `tags`.',
     },
     targets: { description: 'The same images as `targets` of trivy-scan.' },
     candidate: { description: 'The tag of this run, for promote-images; empty without a push.' },
@@ -271,6 +274,12 @@ export const definition = defineAction({
       problems.push({
         input: 'part',
         message: `needs \`platforms\`, which ${whole.name} has not: by them the parts are told apart.`,
+      });
+    }
+    if (inputs.merge !== undefined && whole !== undefined) {
+      problems.push({
+        input: 'merge',
+        message: `needs \`platforms\`, which ${whole.name} has not: without them a part that is missing goes unseen. Give the step the platforms of all runners, such as \`platforms: linux/amd64, linux/arm64\`.`,
       });
     }
     const several = specsOf(inputs).specs.find(({ platforms }) => platforms.length > 1);

@@ -74,7 +74,7 @@ export async function mergeParts(
   );
   const images = await Promise.all(
     verified.map(async ({ spec, image, digests, platforms, before }) => {
-      const base = { name: spec.name, before, build: undefined, why: '' };
+      const base = { name: spec.name, before, build: undefined, merged: digests.length, why: '' };
       if (dryRun)
         return { ...base, reference: '', digest: '', platforms, size: null, tags: [], found: undefined };
       const { digest } = await mergeImages(registries, image, digests, tag);

@@ -159,6 +159,10 @@ describe('inputs that do not go together', () => {
     [{ merge: '[]', part: 'true' }, /^part: /m],
     [{ part: 'true', push: 'tags' }, /^push: /m],
     [{ part: 'true' }, /^part: needs `platforms`, which backend has not/m],
+    [
+      { merge: `{ "backend": ["sha256:${'a'.repeat(64)}"] }` },
+      /^merge: needs `platforms`, which backend has not/m,
+    ],
     [{ push: 'load', platforms: 'linux/amd64,linux/arm64' }, /^push: .*several platforms of backend/m],
     [{ 'compare-with': 'a b' }, /^compare-with: /],
     [{ limits: 'high 5' }, /^limits: /],

@@ -15,8 +15,10 @@ export interface BuiltImage {
   before: { tag: string; digest: string; size: number } | undefined;
   /** The version that it says it is: of an image that was not built again, an older one. */
   version?: string | undefined;
-  /** How it was built; undefined for an image that was there. */
+  /** How it was built; undefined for an image that was there, or was merged. */
   build: ImageBuild | undefined;
+  /** Of how many parts it was merged that other runners built. */
+  merged?: number;
   /** All tags that point at it now. */
   tags: string[];
   why: string;
@@ -44,8 +46,9 @@ export const secondsOf = (build: ImageBuild | undefined): number =>
     ? 0
     : Math.round((build.whole.end - build.whole.start) / 100) / 10;
 
-/** How much of it was there before: `unchanged`, or the share of steps. */
-export function cachedOf({ build }: BuiltImage): 'unchanged' | number {
+/** How much of it was there before: `unchanged`, or the share of steps. What is `merged` was built elsewhere. */
+export function cachedOf({ build, merged }: BuiltImage): 'unchanged' | 'merged' | number {
+  if (merged !== undefined) return 'merged';
   if (build === undefined) return 'unchanged';
   return build.steps === 0 ? 0 : Math.round((build.cached / build.steps) * 100) / 100;
 }
@@ -55,6 +58,14 @@ function sizeCell({ size, before }: BuiltImage): string {
   return before === undefined
     ? formatBytes(size)
     : `${formatBytes(size)}, ${describeChange(size, before.size)}`;
+}
+
+/** When, or of what, it was made, as Markdown; and how much of it came from a cache. */
+function madeCells({ build, merged, version }: BuiltImage): [string, string] {
+  if (merged !== undefined) return [`merged of ${merged} ${merged === 1 ? 'part' : 'parts'}`, ''];
+  if (build === undefined)
+    return [`unchanged${version === undefined ? '' : ` since ${escapeMarkdown(version)}`}`, 'all'];
+  return [formatDuration(secondsOf(build) * 1_000), `${build.cached} of ${build.steps} steps`];
 }
 
 /** The timeline, and a row for each image. */
@@ -70,10 +81,7 @@ export function summarizeBuilds(
     ['Image', 'Built', 'From cache', 'Size', 'Platforms', 'Digest'],
     images.map((image) => [
       escapeMarkdown(image.name),
-      image.build === undefined
-        ? `unchanged${image.version === undefined ? '' : ` since ${escapeMarkdown(image.version)}`}`
-        : formatDuration(secondsOf(image.build) * 1_000),
-      image.build === undefined ? 'all' : `${image.build.cached} of ${image.build.steps} steps`,
+      ...madeCells(image),
       sizeCell(image),
       escapeMarkdown(image.platforms.join(', ')),
       image.digest === '' ? 'not pushed' : escapeMarkdown(image.digest.slice(0, 'sha256:'.length + 12)),

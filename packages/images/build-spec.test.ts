@@ -11,6 +11,17 @@ const defaults: BuildDefaults = {
 const read = (value: Json, own: Partial<BuildDefaults> = {}) =>
   readBuildSpecs(value, { ...defaults, ...own });
 
+it('of a native runner are for its platforms, whatever they say themselves', () => {
+  const platformsOf = (own: Partial<BuildDefaults>) =>
+    read({ backend: null, frontend: { platforms: 'linux/amd64, linux/arm64' } }, own).specs.map(
+      ({ platforms }) => platforms,
+    );
+  const both = ['linux/amd64', 'linux/arm64'];
+  expect(platformsOf({ platforms: ['linux/arm64'] })).toEqual([['linux/arm64'], both]);
+  expect(platformsOf({ platforms: ['linux/arm64'], part: true })).toEqual([['linux/arm64'], ['linux/arm64']]);
+  expect(platformsOf({ platforms: [], part: true })).toEqual([[], both]);
+});
+
 describe('images as a user writes them', () => {
   it('are a mapping of names, and inherit what holds for all', () => {
     const { specs, problems } = read({

@@ -33,6 +33,8 @@ export interface BuildDefaults {
   prefix: string | undefined;
   args: Readonly<Record<string, string>>;
   platforms: readonly string[];
+  /** Whether `platforms` win over those that an image says: a native runner builds its own ones of them. */
+  part?: boolean;
   cache: CacheKind;
 }
 
@@ -164,6 +166,8 @@ function readOne(
   };
   const context = path('context', '.');
   const platforms = readList(settings['platforms']);
+  const partWins = defaults.part === true && defaults.platforms.length > 0;
+  const own = (platforms?.length ?? 0) > 0 && !partWins;
   const oddPlatform = platforms?.find((platform) => !platformPattern.test(platform));
   if (platforms === undefined || oddPlatform !== undefined)
     wrong(`\`platforms\` is not allowed; allowed is a list such as [linux/amd64, linux/arm64]`);
@@ -204,7 +208,7 @@ function readOne(
     args: { ...defaults.args, ...texts('args', argumentPattern, 'letters, digits and _') },
     labels: texts('labels', /^[\w./-]+$/, 'letters, digits and . / - _'),
     secrets,
-    platforms: [...new Set(platforms?.length ? platforms : defaults.platforms)],
+    platforms: [...new Set(own ? platforms : defaults.platforms)],
     cache: isCache(cache) ? cache : 'none',
     hostNetwork: network === 'host',
     cpuShares: areShares ? cpuShares : null,

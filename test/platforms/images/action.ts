@@ -23,7 +23,7 @@ export interface BuildStep {
       reference: string;
       platforms: string[];
       size: number;
-      cached: 'unchanged' | number;
+      cached: 'unchanged' | 'merged' | number;
       seconds: number;
       tags: string[];
     }

@@ -198,8 +198,10 @@ HEALTHCHECK NONE
     expect(both.details['a']?.platforms).toEqual(['linux/amd64', 'linux/arm64']);
 
     const parts = [];
+    const said = { a: { context: 'a', platforms: ['linux/amd64', 'linux/arm64'] } };
     for (const platforms of ['linux/amd64', 'linux/arm64'])
-      parts.push(await workspace.build({ images, prefix, platforms, part: 'true' }));
+      parts.push(await workspace.build({ images: said, prefix, platforms, part: 'true' }));
+    expect(parts.map(({ details }) => details['a']?.platforms)).toEqual([['linux/amd64'], ['linux/arm64']]);
     expect(parts.map(({ details }) => details['a']?.tags[0])).toEqual([
       expect.stringMatching(/-linux-amd64$/),
       expect.stringMatching(/-linux-arm64$/),
@@ -212,7 +214,11 @@ HEALTHCHECK NONE
       push: 'tags',
       tags: 'sha',
     });
-    expect(merged.details['a']?.platforms).toEqual(['linux/amd64', 'linux/arm64']);
+    expect(merged.details['a']).toMatchObject({
+      platforms: ['linux/amd64', 'linux/arm64'],
+      cached: 'merged',
+    });
+    expect(merged.summary).toContain('merged of 2 parts');
     expect((await manifestAt(engine.registry, `${path}/a`, 'sha-4f9c1e7ab2d8'))?.digest).toBe(
       merged.details['a']?.digest,
     );
