@@ -1,13 +1,16 @@
 // build-images on a real builder, a real registry, and a proxy before it that misbehaves.
 
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { type Engine, openEngine } from '../engine/engine.ts';
 import { manifestAt } from '../engine/registry-client.ts';
-import { createWorkspace, type Workspace } from './action.ts';
+import { type BuildStep, createWorkspace, type Workspace } from './action.ts';
 
 let engine: Engine;
 let workspace: Workspace;
@@ -23,6 +26,12 @@ RUN echo "made of $(cat /app.txt)" > /made.txt
 ${lines}USER 65534
 HEALTHCHECK NONE
 `;
+
+/** The layers of the image `a`, from that of its base on. */
+async function layersOf({ details }: BuildStep): Promise<string[]> {
+  const manifest = await manifestAt(engine.registry, `${path}/a`, details['a']?.digest ?? '');
+  return manifest?.layers?.map(({ digest }) => digest) ?? [];
+}
 
 beforeAll(async () => {
   engine = await openEngine((line) => void process.stderr.write(`${line}\n`));
@@ -181,6 +190,69 @@ describe('images', () => {
       reasonCode: 'unsupported',
       message: expect.stringContaining('cannot write a cache'),
     });
+  });
+
+  it('are built by the engine itself from the base that its registry has now, not from a copy of before', async () => {
+    const moving = `${engine.registry}/${path}/base:1`;
+    const baseSays = async (text: string) => {
+      await workspace.write({ 'base/Dockerfile': `FROM scratch\nCOPY text /text\n`, 'base/text': text });
+      const folder = join(workspace.folder, 'base');
+      await engine.docker('buildx', 'build', '--quiet', '--push', '--tag', moving, folder);
+    };
+    await workspace.write({
+      'a/Dockerfile': `FROM ${moving}\nCOPY app.txt /app.txt\nUSER 65534\nHEALTHCHECK NONE\n`,
+    });
+    const build = () =>
+      workspace.build({ images: { a: { context: 'a' } }, prefix, builder: 'default', push: 'candidate' });
+    await baseSays('before');
+    await engine.docker('pull', '--quiet', moving);
+    const first = await build();
+    await baseSays('after');
+    const second = await build();
+    expect(second.rebuilt).toEqual(['a']);
+    const [before, after] = [await layersOf(first), await layersOf(second)];
+    expect([before.length, after.length]).toEqual([2, 2]);
+    expect(after[0]).not.toBe(before[0]);
+  });
+
+  it('are pushed and cached over plain HTTP where the registry is named for it', async () => {
+    const address = Object.values(networkInterfaces())
+      .flat()
+      .find((each) => each?.family === 'IPv4' && !each.internal)?.address;
+    expect(address, 'this machine has an address beside those of loopback').toBeDefined();
+    // The registry itself is at an address that is plain HTTP for everybody.
+    const [host = '', port = ''] = engine.registry.split(':');
+    const server = createServer((client) => {
+      const registry = connect(Number(port), host);
+      client.pipe(registry).pipe(client);
+      for (const side of [client, registry])
+        side.on('error', () => [client, registry].map((each) => each.destroy()));
+    });
+    server.listen(0, address);
+    await once(server, 'listening');
+    try {
+      const registry = `${address}:${(server.address() as AddressInfo).port}`;
+      const given = {
+        images: { a: { context: 'a', args: base() } },
+        prefix: `${registry}/${path}/`,
+        cache: 'registry',
+        rebuild: 'all',
+        'insecure-registries': registry,
+      };
+      const { details } = await workspace.build(given);
+      const digest = details['a']?.digest;
+      expect((await manifestAt(engine.registry, `${path}/a`, digest ?? ''))?.digest).toBe(digest);
+      expect(await manifestAt(engine.registry, `${path}/a`, 'buildcache')).toBeDefined();
+      const fresh = await engine.freshBuilder(`plain-${path}`);
+      try {
+        const again = await workspace.build({ ...given, builder: fresh.name });
+        expect(again.details['a']?.cached).toSatisfy((share: number) => share >= 0.5);
+      } finally {
+        await fresh.end();
+      }
+    } finally {
+      server.close();
+    }
   });
 });
 
