@@ -133,6 +133,14 @@ describe('an audit with the real npm', () => {
     });
   });
 
+  it('leaves a checkout of the base branch in the workspace out', { timeout: 60_000 }, async () => {
+    await lock('workspace', npmLock);
+    await lock('workspace/base', npmLock);
+    const { outcome } = await scan({ baseline: join(folder, 'workspace', 'base'), limits: 'critical: 0' });
+    expect(outcome).toMatchObject({ result: 'succeeded', outputs: { findings: 2, new: 0 } });
+    expect(outcome.message).toContain('1 lock file audited');
+  });
+
   it.each(['refuses', 'resets', 'nonsense'] as const)(
     'is an error when the service %s',
     { timeout: 60_000 },

@@ -112,7 +112,7 @@ export function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>>
 async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { facts, log, signal, environment } = context;
   const ignores = await readIgnores(inputs, ['.dependencyignore.yaml', '.dependencyignore'], context);
-  const files = await findLockFiles(facts.workspace, inputs.paths);
+  const files = await findLockFiles(facts.workspace, inputs.paths, inputs.baseline);
   const temp = join(facts.temp, 'deploy-actions');
   await mkdir(temp, { recursive: true });
   const options: DependencyOptions = {

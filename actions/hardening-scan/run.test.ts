@@ -118,6 +118,17 @@ describe('a scan of what is deployed', () => {
     expect((await scan({ baseline: join(folder, 'missing') })).outcome.result).toBe('error');
   });
 
+  it('leaves a checkout of the base branch in the workspace out, unless a path names what is in it', async () => {
+    await put('workspace/docker-compose.yml', compose);
+    await put('workspace/base/docker-compose.yml', compose);
+    const baseline = join(folder, 'workspace', 'base');
+    const { outcome } = await scan({ baseline });
+    expect(outcome).toMatchObject({ result: 'succeeded', outputs: { new: 0 } });
+    expect(outcome.message).toContain('1 file scanned');
+    for (const named of ['base', 'base/docker-compose.yml'])
+      expect((await scan({ baseline, paths: [named] })).outcome.message).toContain('1 file scanned');
+  });
+
   it('takes out what an ignore file names', async () => {
     await put('workspace/docker-compose.yml', compose);
     await put('workspace/.hardeningignore', '# the build server\ndocker-socket exp:2999-12-31\n');

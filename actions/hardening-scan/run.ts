@@ -69,7 +69,14 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
   const { facts, log, summary } = context;
   const ignores = await readIgnores(inputs, ['.hardeningignore.yaml', '.hardeningignore'], context);
   const options = { trivy: await trivyOptions(inputs, context) };
-  const { scanned, passed, findings: inFiles } = await scanHardening(facts.workspace, inputs.paths, options);
+  const {
+    scanned,
+    passed,
+    findings: inFiles,
+  } = await scanHardening(facts.workspace, inputs.paths, {
+    ...options,
+    without: inputs.baseline,
+  });
   const engine = await engineOf(inputs, context);
   for (const { path, why } of passed) log.warning(`${path} was not scanned: ${why}.`);
   const own = identify(inFiles);

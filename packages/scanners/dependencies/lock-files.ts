@@ -45,12 +45,17 @@ function kindOf(name: string): LockKind | undefined {
 
 /**
  * The lock files below `root`, or those at `paths` (files and folders, relative to it), sorted. A pyproject.toml counts where nothing locks
- * what it asks for. Hidden folders and what is installed are passed over unless they are named. Throws `not_found` for a path that is
- * not there, and when there is no lock file at all: nothing that was looked at is not a pass.
+ * what it asks for. Hidden folders and what is installed are passed over unless they are named, and so is `without`, the checkout of
+ * the base branch. Throws `not_found` for a path that is not there, and when there is no lock file at all: nothing that was looked at is not
+ * a pass.
  */
-export async function findLockFiles(root: string, paths: readonly string[] = ['.']): Promise<LockFile[]> {
+export async function findLockFiles(
+  root: string,
+  paths: readonly string[] = ['.'],
+  without?: string,
+): Promise<LockFile[]> {
   const found = new Map<string, LockFile>();
-  for (const { path, named } of await filesAt(root, paths)) {
+  for (const { path, named } of await filesAt(root, paths, { without })) {
     const kind = kindOf(posix.basename(path));
     if (kind !== undefined) found.set(path, { kind, path });
     else if (named) {

@@ -25,6 +25,8 @@ export interface Hardening {
 export interface HardeningOptions {
   /** No error where there is nothing to scan. */
   mayBeNothing?: boolean;
+  /** A folder that is no part of what is scanned, the checkout of the base branch. */
+  without?: string | undefined;
   /** Asks Trivy about Dockerfiles and manifests, too. */
   trivy?: ConfigurationScan | undefined;
 }
@@ -45,9 +47,9 @@ const isYaml = (name: string) => /\.ya?ml$/.test(name);
 export async function scanHardening(
   root: string,
   paths: readonly string[],
-  { mayBeNothing = false, trivy }: HardeningOptions = {},
+  { mayBeNothing = false, without, trivy }: HardeningOptions = {},
 ): Promise<Hardening> {
-  const files = await filesAt(root, paths, mayBeNothing);
+  const files = await filesAt(root, paths, { mayBeMissing: mayBeNothing, without });
   const charts = files
     .filter(({ path }) => posix.basename(path) === 'Chart.yaml')
     .map(({ path }) => posix.join(posix.dirname(path), 'templates/'));
