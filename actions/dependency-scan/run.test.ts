@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { InputValues, Outcome } from '@deploy-actions/action-kit';
@@ -53,6 +53,7 @@ const pinned = `jinja2==2.4.1 ${hash}\nmarkupsafe==2.0.1 ${hash}\n`;
 
 async function scan(
   changes: Partial<Inputs> = {},
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<{ outcome: Outcome; test: TestContext; text: string }> {
   const test = createTestContext({
     environment: {
@@ -60,6 +61,7 @@ async function scan(
       HOME: folder,
       npm_config_fetch_retries: '0',
       npm_config_update_notifier: 'false',
+      ...environment,
     },
   });
   Object.assign(test.context.facts, { workspace: join(folder, 'workspace'), temp: join(folder, 'temp') });
@@ -216,6 +218,78 @@ describe('an audit of every kind of lock file', () => {
     const { outcome, text } = await scan({ limits: 'high: 0' });
     expect(outcome).toMatchObject({ result: 'succeeded', outputs: { findings: 0 } });
     expect(text).toContain('ignored: CVE-2014-1402 in jinja2');
+  });
+});
+
+describe('an ignore list of a tool itself', () => {
+  beforeEach(async () => {
+    await standIn('pnpm', 'echo "{}"');
+    await standIn('yarn', 'env >> "$HOME/environment"; exit 0');
+  });
+
+  it.each<[string, string, string, string]>([
+    [
+      '.yarnrc.yml',
+      "npmAuditIgnoreAdvisories: ['*']\n",
+      '`npmAuditIgnoreAdvisories` in .yarnrc.yml (*)',
+      'yarn',
+    ],
+    [
+      'a/.yarnrc.yml',
+      'npmAuditExcludePackages:\n  - lodash\n',
+      '`npmAuditExcludePackages` in a/.yarnrc.yml (lodash)',
+      'yarn',
+    ],
+    [
+      'a/pnpm-workspace.yaml',
+      'auditConfig:\n  ignoreGhsas: [GHSA-p6mc-m468-83gw]\n',
+      '`auditConfig.ignoreGhsas` in a/pnpm-workspace.yaml (GHSA-p6mc-m468-83gw)',
+      'pnpm',
+    ],
+    [
+      'a/package.json',
+      '{\t"pnpm": {"auditConfig": {"ignoreCves": ["CVE-2020-8203"]}}}',
+      '`pnpm.auditConfig.ignoreCves` in a/package.json (CVE-2020-8203)',
+      'pnpm',
+    ],
+  ])('in %s is no pass', async (name, text, said, tool) => {
+    await put(`workspace/${name}`, text);
+    const lockName = tool === 'yarn' ? 'yarn.lock' : 'pnpm-lock.yaml';
+    await lock('workspace/a', { [lockName]: lockName });
+    const { outcome } = await scan();
+    expect(outcome).toMatchObject({
+      result: 'error',
+      reasonCode: 'scan_failed',
+      message: expect.stringContaining(said),
+      remedy: expect.stringContaining('`.dependencyignore.yaml`'),
+    });
+  });
+
+  it.each([
+    ['.yarnrc.yml', "npmAuditIgnoreAdvisories: ['* (deprecation)']\nnpmAuditExcludePackages: []\n"],
+    ['.yarnrc.yml', 'npmAuditIgnoreAdvisories: { onConflict: reset, value: [] }\n'],
+  ])('in %s that hides no vulnerability is none', async (name, text) => {
+    await put(`workspace/${name}`, text);
+    await lock('workspace', { 'yarn.lock': 'yarn.lock' });
+    expect((await scan()).outcome).toMatchObject({ result: 'succeeded' });
+  });
+
+  it('in the base branch alone is a warning, so that the change that takes it out passes', async () => {
+    await lock('workspace', { 'yarn.lock': 'yarn.lock' });
+    await lock('base', { 'yarn.lock': 'yarn.lock' });
+    await put('base/.yarnrc.yml', "npmAuditIgnoreAdvisories: ['*']\n");
+    const { outcome, test } = await scan({ baseline: join(folder, 'base') });
+    expect(outcome).toMatchObject({ result: 'succeeded' });
+    expect(test.lines.join('\n')).toContain('are hidden by `npmAuditIgnoreAdvisories` in .yarnrc.yml (*)');
+  });
+
+  it('does not come to the tools by the environment, nor by a level of their settings', async () => {
+    await lock('workspace/a', { 'yarn.lock': 'yarn.lock' });
+    await lock('workspace/b', { 'pnpm-lock.yaml': 'pnpm-lock.yaml' });
+    await standIn('pnpm', `cat '${join(recorded, 'pnpm.json')}'; exit 1`);
+    await scan({}, { YARN_NPM_AUDIT_IGNORE_ADVISORIES: '*', YARN_NPM_AUDIT_EXCLUDE_PACKAGES: 'lodash' });
+    expect(await readFile(join(folder, 'environment'), 'utf8')).not.toMatch(/_AUDIT_(?:IGNORE|EXCLUDE)/);
+    expect(await readFile(join(folder, 'calls'), 'utf8')).toContain('audit --json --audit-level low');
   });
 });
 

@@ -73,7 +73,12 @@ async function knownBefore(
   const known = new Set<string>();
   for (const { file } of audited) {
     if ((await orUndefinedIfMissing(stat(join(baseline, file.path)))) === undefined) continue;
-    const { findings } = await auditLockFile(file, { ...options, root: baseline });
+    const { findings } = await auditLockFile(file, {
+      ...options,
+      root: baseline,
+      // What they hide there is taken for new, which errs on the safe side; refusing would refuse the change that mends it, too.
+      toolIgnores: 'warn',
+    });
     for (const { fingerprint } of identify(findings)) known.add(fingerprint);
   }
   return known;
@@ -122,6 +127,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     rated: inputs.severities === 'osv',
     registry: inputs['npm-registry']?.href,
     productionOnly: inputs['production-only'],
+    toolIgnores: 'refuse',
     unaudited: inputs.unaudited ?? [],
     root: facts.workspace,
     temp,

@@ -5,6 +5,7 @@ import { withProgress } from '../progress.ts';
 import { type Advisory, compareVersions, sortedIds } from './advisory.ts';
 import type { LockFile } from './lock-files.ts';
 import { type NodeLock, type NodeTool, readNodeLock } from './node-locks.ts';
+import { describeOwnIgnores, ownIgnores, withoutHiding } from './own-ignores.ts';
 import { type Audit, auditFailed, type AuditOptions } from './port.ts';
 
 export interface NodeAuditOptions extends AuditOptions {
@@ -12,16 +13,21 @@ export interface NodeAuditOptions extends AuditOptions {
   productionOnly: boolean;
   /** Asked for advisories instead of the one that the project's settings name. */
   registry: string | undefined;
+  /** What to do about ignore lists of the tools themselves, which hide findings without a last day. */
+  toolIgnores: 'refuse' | 'warn';
 }
 
 type Fields = Record<string, unknown>;
 
 /**
  * Audits one lock file of Node with the tool that it belongs to. All of them end with 1 for findings and for failures, so the verdict is
- * read from what they write. Throws `not_found` without the tool, `scan_failed` for anything but a whole answer.
+ * read from what they write. Throws `not_found` without the tool, `scan_failed` for anything but a whole answer, and for settings of the tool
+ * that would leave findings out of it.
  */
 export async function auditNode(file: LockFile, options: NodeAuditOptions): Promise<Audit> {
   const lock = await readNodeLock(options.root, file);
+  const folder = dirname(join(options.root, file.path));
+  await checkToolIgnores(file, lock.tool, folder, options);
   const command = commandOf(lock.tool, options);
   const { code, stdout, stderr } = await withProgress(
     options.log,
@@ -30,8 +36,8 @@ export async function auditNode(file: LockFile, options: NodeAuditOptions): Prom
     () =>
       runProcess({
         command,
-        cwd: dirname(join(options.root, file.path)),
-        env: { ...options.environment, ...registryOf(options.registry) },
+        cwd: folder,
+        env: { ...withoutHiding(options.environment), ...registryOf(options.registry) },
         signal: options.signal,
         timeout: options.timeout,
         keep: 64 * 1024 ** 2,
@@ -46,17 +52,43 @@ export async function auditNode(file: LockFile, options: NodeAuditOptions): Prom
   }
 }
 
+async function checkToolIgnores(
+  { path }: LockFile,
+  tool: NodeTool,
+  folder: string,
+  { root, environment, toolIgnores, log }: NodeAuditOptions,
+): Promise<void> {
+  const ignores = await ownIgnores(tool, folder, environment);
+  if (ignores.length === 0) return;
+  const said = describeOwnIgnores(ignores, root);
+  if (toolIgnores === 'warn') {
+    log.warning(`In ${root}, findings of ${path} are hidden by ${said}; they count as new.`);
+    return;
+  }
+  throw new DeployError(
+    'scan_failed',
+    `The audit of ${path} would hide findings without a last day and a reason: ${said}.`,
+    {
+      remedy:
+        'Take them out there, and write the ids of what is to be lived with into `.dependencyignore.yaml`, each with a last day (`expired_at`) and a reason (`statement`).',
+    },
+  );
+}
+
 function commandOf(tool: NodeTool, { productionOnly, registry }: NodeAuditOptions): string[] {
   switch (tool) {
     case 'npm':
       return ['npm', 'audit', '--json', '--package-lock-only', ...(productionOnly ? ['--omit=dev'] : [])];
     case 'pnpm':
-      return ['pnpm', 'audit', '--json', ...(productionOnly ? ['--prod'] : [])];
+      // A level of the settings would leave what is below it out of the list, and not out of the counts.
+      return ['pnpm', 'audit', '--json', '--audit-level', 'low', ...(productionOnly ? ['--prod'] : [])];
     case 'yarn-classic':
       return [
         'yarn',
         'audit',
         '--json',
+        '--level',
+        'info',
         ...(registry === undefined ? [] : ['--registry', registry]),
         ...(productionOnly ? ['--groups', 'dependencies'] : []),
       ];
