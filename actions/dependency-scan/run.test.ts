@@ -198,6 +198,23 @@ describe('an audit of every kind of lock file', () => {
     ]);
   });
 
+  it('takes a package that was given up for no vulnerability, though yarn 4 ends with 1 for it', async () => {
+    await lock('workspace', { 'yarn.lock': 'yarn.lock' });
+    const line = {
+      value: 'mkdirp',
+      children: {
+        ID: 'mkdirp (deprecation)',
+        Issue: 'Legacy versions of mkdirp are no longer supported.',
+        Severity: 'moderate',
+        'Vulnerable Versions': '0.5.1',
+        'Tree Versions': ['0.5.1'],
+        Dependents: ['x@workspace:.'],
+      },
+    };
+    await standIn('yarn', `echo '${JSON.stringify(line)}'; exit 1`);
+    expect((await scan()).outcome).toMatchObject({ result: 'succeeded', outputs: { findings: 0 } });
+  });
+
   it('takes severities from the advisories, and fails when these cannot be had', async () => {
     await put('workspace/requirements.txt', pinned);
     const { outcome } = await scan({ severities: 'osv' });

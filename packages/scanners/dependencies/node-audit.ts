@@ -332,8 +332,8 @@ function readYarn(text: string, lock: NodeLock, code: number | null): ReturnType
   const advisories = lines.flatMap((line): Advisory[] => {
     const name = textOf(line, 'value');
     const fields = fieldsOf(line['children'], 'children');
-    // A package that its makers gave up is listed too, with a text instead of a number.
-    if (typeof fields['ID'] !== 'number') return [];
+    // A package that its makers gave up is listed too, which is no vulnerability.
+    if (textOf(fields, 'ID').endsWith('(deprecation)')) return [];
     const versions = Array.isArray(fields['Tree Versions']) ? fields['Tree Versions'].map(String) : [];
     const through = Array.isArray(fields['Dependents']) ? fields['Dependents'].map(String) : [];
     if (name === '' || versions.length === 0) throw new Error('an advisory of its answer says no package');
@@ -355,7 +355,8 @@ function readYarn(text: string, lock: NodeLock, code: number | null): ReturnType
       line: lock.lineOf(name, version),
     }));
   });
-  if (code !== 0 && advisories.length === 0)
+  // It ends with 1 for a package that was given up, too.
+  if (code !== 0 && lines.length === 0)
     throw new Error(`it ended with ${code ?? 'a signal'} and lists nothing`);
   return { advisories, packages: null };
 }
