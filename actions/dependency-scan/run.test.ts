@@ -135,6 +135,25 @@ describe('an audit with the real npm', () => {
     });
   });
 
+  it(
+    'leaves out what is for development when told to, whatever the settings of the project say',
+    { timeout: 60_000 },
+    async () => {
+      const development = { name: 'x', version: '1.0.0', devDependencies: { lodash: '4.17.15' } };
+      await put('workspace/package.json', JSON.stringify(development));
+      const packages = { '': development, 'node_modules/lodash': { version: '4.17.15', dev: true } };
+      await put(
+        'workspace/package-lock.json',
+        JSON.stringify({ name: 'x', version: '1.0.0', lockfileVersion: 3, requires: true, packages }),
+      );
+      await put('workspace/.npmrc', 'omit=dev\n');
+      const found = async (productionOnly: boolean) =>
+        (await scan({ 'production-only': productionOnly }, { NODE_ENV: 'production' })).outcome.outputs;
+      expect(await found(false)).toMatchObject({ findings: 1 });
+      expect(await found(true)).toMatchObject({ findings: 0 });
+    },
+  );
+
   it('leaves a checkout of the base branch in the workspace out', { timeout: 60_000 }, async () => {
     await lock('workspace', npmLock);
     await lock('workspace/base', npmLock);
@@ -304,8 +323,17 @@ describe('an ignore list of a tool itself', () => {
     await lock('workspace/a', { 'yarn.lock': 'yarn.lock' });
     await lock('workspace/b', { 'pnpm-lock.yaml': 'pnpm-lock.yaml' });
     await standIn('pnpm', `cat '${join(recorded, 'pnpm.json')}'; exit 1`);
-    await scan({}, { YARN_NPM_AUDIT_IGNORE_ADVISORIES: '*', YARN_NPM_AUDIT_EXCLUDE_PACKAGES: 'lodash' });
-    expect(await readFile(join(folder, 'environment'), 'utf8')).not.toMatch(/_AUDIT_(?:IGNORE|EXCLUDE)/);
+    await scan(
+      {},
+      {
+        NODE_ENV: 'production',
+        YARN_NPM_AUDIT_IGNORE_ADVISORIES: '*',
+        YARN_NPM_AUDIT_EXCLUDE_PACKAGES: 'lodash',
+      },
+    );
+    expect(await readFile(join(folder, 'environment'), 'utf8')).not.toMatch(
+      /_AUDIT_(?:IGNORE|EXCLUDE)|NODE_ENV/,
+    );
     expect(await readFile(join(folder, 'calls'), 'utf8')).toContain('audit --json --audit-level low');
   });
 });

@@ -37,7 +37,11 @@ export async function auditNode(file: LockFile, options: NodeAuditOptions): Prom
       runProcess({
         command,
         cwd: folder,
-        env: { ...withoutHiding(options.environment), ...registryOf(options.registry) },
+        env: {
+          ...withoutHiding(options.environment),
+          ...(lock.tool === 'pnpm' ? groupsOfPnpm(options) : {}),
+          ...registryOf(options.registry),
+        },
         signal: options.signal,
         timeout: options.timeout,
         keep: 64 * 1024 ** 2,
@@ -78,7 +82,16 @@ async function checkToolIgnores(
 function commandOf(tool: NodeTool, { productionOnly, registry }: NodeAuditOptions): string[] {
   switch (tool) {
     case 'npm':
-      return ['npm', 'audit', '--json', '--package-lock-only', ...(productionOnly ? ['--omit=dev'] : [])];
+      return [
+        'npm',
+        'audit',
+        '--json',
+        '--package-lock-only',
+        // What is included wins over what the settings of the project or the runner omit.
+        ...(productionOnly ? ['--omit=dev'] : ['--include=dev']),
+        '--include=optional',
+        '--include=peer',
+      ];
     case 'pnpm':
       // A level of the settings would leave what is below it out of the list, and not out of the counts.
       return ['pnpm', 'audit', '--json', '--audit-level', 'low', ...(productionOnly ? ['--prod'] : [])];
@@ -103,6 +116,11 @@ function commandOf(tool: NodeTool, { productionOnly, registry }: NodeAuditOption
         ...(productionOnly ? ['--environment', 'production'] : []),
       ];
   }
+}
+
+/** Against groups that .npmrc leaves out: pnpm has no arguments for it that all its versions know. `--prod` wins over these. */
+function groupsOfPnpm({ productionOnly }: NodeAuditOptions): NodeJS.ProcessEnv {
+  return { ...(productionOnly ? {} : { npm_config_production: 'false' }), npm_config_optional: 'true' };
 }
 
 /** Each tool by the name that it reads. */

@@ -12,8 +12,12 @@ interface OwnIgnore {
   entries: string[];
 }
 
-/** Settings of the tools that come by the environment; yarn and pnpm read the names in any case. */
+/**
+ * Settings of the tools that come by the environment; yarn and pnpm read the names in any case. By NODE_ENV npm leaves out what is for
+ * development.
+ */
 const hidingVariables = new Set([
+  'node_env',
   'yarn_npm_audit_ignore_advisories',
   'yarn_npm_audit_exclude_packages',
   'pnpm_config_audit_config',
