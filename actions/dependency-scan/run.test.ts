@@ -154,6 +154,35 @@ describe('an audit with the real npm', () => {
     },
   );
 
+  it(
+    'counts what has a fixed version that a package above keeps out, also without what is unfixed',
+    { timeout: 60_000 },
+    async () => {
+      const asks = { name: 'x', version: '1.0.0', dependencies: { optimist: '0.6.1' } };
+      await put('workspace/package.json', JSON.stringify(asks));
+      const packages = {
+        '': asks,
+        'node_modules/optimist': { version: '0.6.1', dependencies: { minimist: '0.0.8' } },
+        'node_modules/minimist': { version: '0.0.8' },
+      };
+      await put(
+        'workspace/package-lock.json',
+        JSON.stringify({ name: 'x', version: '1.0.0', lockfileVersion: 3, requires: true, packages }),
+      );
+      const { outcome } = await scan({ 'ignore-unfixed': true });
+      expect(outcome).toMatchObject({ result: 'failed', outputs: { findings: 1 } });
+      expect(outcome.report['findings']).toMatchObject([
+        {
+          subject: { name: 'minimist', fixedVersion: '0.2.4' },
+          fixable: true,
+          message: expect.stringContaining(
+            'Fixed in 0.2.4, which the ranges of what brings it in do not allow unless `overrides` in package.json ask for it.',
+          ),
+        },
+      ]);
+    },
+  );
+
   it('leaves a checkout of the base branch in the workspace out', { timeout: 60_000 }, async () => {
     await lock('workspace', npmLock);
     await lock('workspace/base', npmLock);

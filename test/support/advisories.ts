@@ -35,6 +35,7 @@ function advisory(id: number, ghsa: string, title: string, severity: string, ran
 const versions: Record<string, Record<string, Record<string, string>>> = {
   lodash: { '4.17.15': {}, '4.17.21': {} },
   minimist: { '0.0.8': {}, '1.2.8': {} },
+  optimist: { '0.6.1': { minimist: '0.0.8' } },
   mkdirp: { '0.5.1': { minimist: '0.0.8' }, '0.5.6': { minimist: '^1.2.6' } },
 };
 

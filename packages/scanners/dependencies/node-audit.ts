@@ -208,7 +208,6 @@ function readNpm(text: string, lock: NodeLock, code: number | null): ReturnType<
     if (!Array.isArray(via) || !Array.isArray(nodes)) throw new Error(`its answer about ${name} is cut`);
     const folder = typeof nodes[0] === 'string' ? nodes[0] : undefined;
     const version = folder === undefined ? null : lock.versionIn(folder);
-    const { sentence, fixable } = fixOfNpm(name, fields['fixAvailable']);
     // What is vulnerable only because of another package says its name, and is no vulnerability of its own.
     return via.filter(isRecord).map((advisory) => ({
       ecosystem: 'npm',
@@ -218,10 +217,8 @@ function readNpm(text: string, lock: NodeLock, code: number | null): ReturnType<
       link: textOf(advisory, 'url') || null,
       package: name,
       version,
-      fixedVersion: endOf(textOf(advisory, 'range'), version),
-      fixable,
+      ...fixOfNpm(name, fields['fixAvailable'], endOf(textOf(advisory, 'range'), version)),
       direct: typeof isDirect === 'boolean' ? isDirect : null,
-      fix: sentence,
       line: lock.lineOf(name, version, folder),
     }));
   });
@@ -229,18 +226,34 @@ function readNpm(text: string, lock: NodeLock, code: number | null): ReturnType<
   return { advisories, packages: countOf(metadata) };
 }
 
-function fixOfNpm(name: string, fix: unknown): { sentence: string | null; fixable: boolean } {
+/**
+ * What npm would update. It says `false` also where a version is fixed and the ranges of whatever brings the package in keep it out: that
+ * one can be fixed, though not by an update alone.
+ */
+function fixOfNpm(
+  name: string,
+  fix: unknown,
+  fixedVersion: string | null,
+): Pick<Advisory, 'fix' | 'fixable' | 'fixedVersion'> {
   if (isRecord(fix)) {
     const major = fix['isSemVerMajor'] === true ? ', which is a new major version' : '';
     const through = fix['name'] === name ? '' : ', which brings it in,';
     return {
-      sentence: `A fix updates ${textOf(fix, 'name')}${through} to ${textOf(fix, 'version')}${major}`,
+      fixedVersion,
+      fix: `A fix updates ${textOf(fix, 'name')}${through} to ${textOf(fix, 'version')}${major}`,
       fixable: true,
     };
   }
-  return fix === true
-    ? { sentence: `A fix updates ${name} within the ranges that are asked for`, fixable: true }
-    : { sentence: null, fixable: false };
+  if (fix === true) {
+    return { fixedVersion, fix: `A fix updates ${name} within the ranges that are asked for`, fixable: true };
+  }
+  return fixedVersion === null
+    ? { fixedVersion, fix: null, fixable: false }
+    : {
+        fixedVersion,
+        fix: `Fixed in ${fixedVersion}, which the ranges of what brings it in do not allow unless \`overrides\` in package.json ask for it`,
+        fixable: true,
+      };
 }
 
 /** What is counted has to be listed, and an exit code other than 0 has to have a reason. */
