@@ -15,7 +15,7 @@ export const definition = defineAction({
     paths: {
       kind: 'list',
       description:
-        'Lock files, or folders with lock files at any depth, relative to the workspace. Known are requirements*.txt, poetry.lock, uv.lock, pyproject.toml without a lock, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock.',
+        'Lock files, or folders with lock files at any depth, relative to the workspace. Known are requirements*.txt, *.txt in a folder named requirements, poetry.lock, uv.lock, pyproject.toml without a lock, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock.',
       default: '.',
       config: 'dependencies.paths',
     },
@@ -75,7 +75,7 @@ export const definition = defineAction({
     'npm-registry': {
       kind: 'url',
       description:
-        'The registry that npm, pnpm and yarn ask for advisories. Default: the one of the settings of the project. Not every private registry answers about advisories.',
+        'The registry that npm, pnpm and yarn ask for advisories. Default: the one of the settings of the project. Not every private registry answers about advisories. yarn 1 asks the public one whatever is said here.',
       example: 'https://npm.example/',
       config: 'dependencies.npm-registry',
     },

@@ -263,6 +263,23 @@ describe('an audit of every kind of lock file', () => {
     expect((await scan()).outcome).toMatchObject({ result: 'succeeded', outputs: { findings: 0 } });
   });
 
+  it('counts once what a requirements file takes in from another, and says what it passes over', async () => {
+    await put('workspace/requirements/base.txt', pinned);
+    await put('workspace/requirements/prod.txt', '-r base.txt\n');
+    await put('workspace/requirements/loop-a.txt', '-r loop-b.txt\n');
+    await put('workspace/requirements/loop-b.txt', '-r loop-a.txt\n');
+    await put('workspace/requirements/constraints.txt', 'jinja2<3\n');
+    const { outcome, test, text } = await scan();
+    expect(outcome).toMatchObject({ outputs: { findings: 3 } });
+    const files = (outcome.report['findings'] as { location: { file: string } }[]).map(
+      ({ location }) => location.file,
+    );
+    expect(files).toEqual(['base', 'loop-a', 'loop-b'].map((name) => `requirements/${name}.txt`));
+    const said = 'requirements/constraints.txt: not audited, for constraints install nothing by themselves';
+    expect(test.lines.join('\n')).toContain(said);
+    expect(text).toContain(said);
+  });
+
   it('takes severities from the advisories, and fails when these cannot be had', async () => {
     await put('workspace/requirements.txt', pinned);
     const { outcome } = await scan({ severities: 'osv' });

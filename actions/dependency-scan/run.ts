@@ -63,6 +63,19 @@ async function auditAll(files: readonly LockFile[], options: DependencyOptions):
   return audited;
 }
 
+/** A requirements file is audited with those that it takes in: what one of these has, too, is its finding alone. */
+function onceEach(audited: readonly AuditedFile[]): AuditedFile[] {
+  const keyOf = ({ rule, subject }: Scanned) => JSON.stringify([rule.id, subject?.name, subject?.version]);
+  return audited.map((one) => {
+    const included = audited.filter(
+      // Two that take in each other would each leave all to the other.
+      ({ file }) => one.file.includes?.includes(file.path) && !file.includes?.includes(one.file.path),
+    );
+    const theirs = new Set(included.flatMap(({ findings }) => findings.map(keyOf)));
+    return { ...one, findings: one.findings.filter((finding) => !theirs.has(keyOf(finding))) };
+  });
+}
+
 /** The fingerprints of what the base branch has; a lock file that it does not have is new with all that is in it. */
 async function knownBefore(
   baseline: string,
@@ -117,7 +130,8 @@ export function run(inputs: Inputs, context: Context): Promise<Outcome<Outputs>>
 async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<Outputs>> {
   const { facts, log, signal, environment } = context;
   const ignores = await readIgnores(inputs, ['.dependencyignore.yaml', '.dependencyignore'], context);
-  const files = await findLockFiles(facts.workspace, inputs.paths, inputs.baseline);
+  const { files, passed } = await findLockFiles(facts.workspace, inputs.paths, inputs.baseline);
+  for (const { path, why } of passed) log.warning(`${path}: ${why}.`);
   const temp = join(facts.temp, 'deploy-actions');
   await mkdir(temp, { recursive: true });
   const options: DependencyOptions = {
@@ -137,7 +151,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     signal,
   };
 
-  const audited = await auditAll(files, options);
+  const audited = onceEach(await auditAll(files, options));
   const found = identify(audited.flatMap(({ findings }) => findings));
   const { findings, verdict, outputs, ...outcome } = await concludeScan(inputs, context, {
     purpose: 'dependency-scan',
@@ -155,7 +169,11 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     done: audited.length === 1 ? '1 lock file audited' : `${audited.length} lock files audited`,
     remedy:
       'Update what has a fixed version; for what cannot be mended now, write an ignore entry with a last day and a reason.',
-    summarize: (kept) => summarize(context, audited, kept),
+    summarize: (kept) => {
+      summarize(context, audited, kept);
+      if (passed.length > 0)
+        context.summary.details('Not audited', passed.map(({ path, why }) => `${path}: ${why}`).join('\n'));
+    },
   });
   const fixes = changesOf(findings);
   return {
@@ -164,6 +182,7 @@ async function scanAndJudge(inputs: Inputs, context: Context): Promise<Outcome<O
     report: {
       verdict,
       lockFiles: audited.map(({ file, packages, unaudited }) => ({ ...file, packages, unaudited })),
+      passed,
       fixes,
       findings,
     },

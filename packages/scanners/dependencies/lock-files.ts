@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { DeployError, isRecord, messageOf } from '@deploy-actions/core';
 import { filesAt } from '../walk.ts';
+import { includesOf, notInstalled, readRequirementsFiles } from './requirements-files.ts';
 
 export const lockKinds = ['requirements', 'poetry', 'uv', 'pyproject', 'npm', 'pnpm', 'yarn'] as const;
 export type LockKind = (typeof lockKinds)[number];
@@ -11,6 +12,8 @@ export interface LockFile {
   kind: LockKind;
   /** Relative to the folder that was searched, with slashes. */
   path: string;
+  /** Of a requirements file, those audited by themselves that it takes in. */
+  includes?: string[];
 }
 
 /** A package in a lock file. */
@@ -27,7 +30,7 @@ export interface LockedPackage {
 
 /** What names are lock files, for messages. */
 export const lockNames =
-  'requirements*.txt, poetry.lock, uv.lock, pyproject.toml, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock';
+  'requirements*.txt, *.txt in a folder named requirements, poetry.lock, uv.lock, pyproject.toml, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock';
 
 const kinds: Record<string, LockKind> = {
   'poetry.lock': 'poetry',
@@ -39,8 +42,17 @@ const kinds: Record<string, LockKind> = {
   'yarn.lock': 'yarn',
 };
 
-function kindOf(name: string): LockKind | undefined {
-  return /^requirements.*\.txt$/i.test(name) ? 'requirements' : kinds[name];
+const isInRequirements = (path: string) => /(?:^|\/)requirements\/[^/]+\.txt$/i.test(path);
+
+function kindOf(path: string): LockKind | undefined {
+  const name = posix.basename(path);
+  return /^requirements.*\.txt$/i.test(name) || isInRequirements(path) ? 'requirements' : kinds[name];
+}
+
+/** What is audited, and what looks as if it were and is not, with why. */
+export interface LockFiles {
+  files: LockFile[];
+  passed: { path: string; why: string }[];
 }
 
 /**
@@ -53,52 +65,92 @@ export async function findLockFiles(
   root: string,
   paths: readonly string[] = ['.'],
   without?: string,
-): Promise<LockFile[]> {
-  const found = new Map<string, LockFile>();
+): Promise<LockFiles> {
+  const found: (LockFile & { named: boolean })[] = [];
   for (const { path, named } of await filesAt(root, paths, { without })) {
-    const kind = kindOf(posix.basename(path));
-    if (kind !== undefined) found.set(path, { kind, path });
+    const kind = kindOf(path);
+    if (kind !== undefined) found.push({ kind, path, named });
     else if (named) {
       throw new DeployError('invalid_input', `${path} is no lock file by its name.`, {
         remedy: `Known are ${lockNames}.`,
       });
     }
   }
-  const locked = [...found.values()].filter(
-    ({ kind, path }) => kind !== 'pyproject' || !isLocked(path, found),
+  const requirements = await readRequirementsFiles(
+    root,
+    found.flatMap(({ kind, path }) => (kind === 'requirements' ? [path] : [])),
   );
-  const kept: LockFile[] = [];
-  for (const file of locked) {
-    if (file.kind !== 'pyproject' || (await asksForPackages(root, file.path))) kept.push(file);
+  const locked = await lockedFolders(root, found);
+  const all: LockFiles = { files: [], passed: [] };
+  for (const { kind, path, named } of found) {
+    if (kind === 'requirements') {
+      const why = named ? undefined : notInstalled(path, requirements);
+      if (why !== undefined) all.passed.push({ path, why });
+      else {
+        const includes = includesOf(path, requirements);
+        all.files.push({ kind, path, ...(includes.length > 0 ? { includes } : {}) });
+      }
+    } else if (kind !== 'pyproject') all.files.push({ kind, path });
+    else if (!locked.has(posix.dirname(path))) {
+      const { asks, leftOut } = await readProject(root, path);
+      if (asks) all.files.push({ kind, path });
+      if (leftOut !== undefined) all.passed.push({ path, why: leftOut });
+    }
   }
-  if (kept.length === 0) {
+  if (all.files.length === 0) {
     throw new DeployError('not_found', `There is no lock file in ${paths.join(', ')}.`, {
       remedy: `Known are ${lockNames}. Name the folders that have some in \`paths\`.`,
+      details: all.passed.map(({ path, why }) => `${path}: ${why}`),
     });
   }
-  return kept;
+  return all;
 }
 
-/** By a lock beside it, or by that of the workspace that it is a member of. */
-function isLocked(pyproject: string, found: ReadonlyMap<string, LockFile>): boolean {
-  const folder = posix.dirname(pyproject);
-  if (found.has(posix.join(folder, 'poetry.lock'))) return true;
-  for (let at = folder; ; at = posix.dirname(at)) {
-    if (found.has(posix.join(at, 'uv.lock'))) return true;
-    if (at === '.') return false;
+/** The folders whose pyproject.toml has a lock: one beside it, or that of a workspace, which names the folders of its members. */
+async function lockedFolders(root: string, found: readonly LockFile[]): Promise<ReadonlySet<string>> {
+  const folders = new Set(
+    found.filter(({ kind }) => kind === 'poetry' || kind === 'uv').map(({ path }) => posix.dirname(path)),
+  );
+  const open = found.some(({ kind, path }) => kind === 'pyproject' && !folders.has(posix.dirname(path)));
+  for (const { path } of open ? found.filter(({ kind }) => kind === 'uv') : []) {
+    const { package: packages } = await readToml(join(root, path), path);
+    for (const each of Array.isArray(packages) ? (packages as unknown[]) : []) {
+      const source = isRecord(each) && isRecord(each['source']) ? each['source'] : {};
+      const folder = source['editable'] ?? source['virtual'] ?? source['directory'];
+      if (typeof folder === 'string')
+        folders.add(posix.join(posix.dirname(path), folder).replace(/(?<=.)\/$/, ''));
+    }
   }
+  return folders;
 }
 
-async function asksForPackages(root: string, path: string): Promise<boolean> {
-  const { project, tool } = await readToml(join(root, path), path);
-  const asked = isRecord(project) ? project['dependencies'] : undefined;
-  if (Array.isArray(asked) && asked.length > 0) return true;
+/** Whether an unlocked pyproject.toml asks for packages, and what it asks for besides that is not audited. */
+async function readProject(
+  root: string,
+  path: string,
+): Promise<{ asks: boolean; leftOut: string | undefined }> {
+  const { project, tool, 'dependency-groups': groups } = await readToml(join(root, path), path);
+  const { dependencies, 'optional-dependencies': optional } = isRecord(project) ? project : {};
+  const besides = [...namesOf('optional-dependencies', optional), ...namesOf('dependency-groups', groups)];
+  const leftOut =
+    besides.length === 0
+      ? undefined
+      : `its ${besides.join(' and ')} are not audited, for nothing locks them; a uv.lock or a requirements file would`;
+  if (Array.isArray(dependencies) && dependencies.length > 0) return { asks: true, leftOut };
   // What it asks for is in a form that only poetry reads, and poetry.lock is not there.
   const poetry = isRecord(tool) && isRecord(tool['poetry']) ? tool['poetry']['dependencies'] : undefined;
   if (isRecord(poetry) && Object.keys(poetry).some((name) => name !== 'python')) {
     throw unreadable(path, 'it asks for packages in the form of poetry, and there is no poetry.lock');
   }
-  return false;
+  return { asks: false, leftOut };
+}
+
+/** `optional-dependencies (docs, test)`, of those that ask for something. */
+function namesOf(key: string, groups: unknown): string[] {
+  const names = Object.entries(isRecord(groups) ? groups : {})
+    .filter(([, asked]) => Array.isArray(asked) && asked.length > 0)
+    .map(([name]) => name);
+  return names.length === 0 ? [] : [`${key} (${names.join(', ')})`];
 }
 
 /** The file cannot be understood, so there is no verdict. */

@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareVersions } from './advisory.ts';
 import { findLockFiles } from './lock-files.ts';
@@ -12,7 +12,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const put = (name: string, text: string) => writeFile(join(folder, name), text);
+async function put(name: string, text: string): Promise<void> {
+  await mkdir(dirname(join(folder, name)), { recursive: true });
+  await writeFile(join(folder, name), text);
+}
 
 describe('a requirements file', () => {
   it('has its packages with their lines', () => {
@@ -143,9 +146,67 @@ lock-version = "2.0"
 describe('lock files', () => {
   it('stand for the pyproject.toml beside them', async () => {
     await put('pyproject.toml', '[project]\ndependencies = ["django>=5"]\n');
-    expect(await findLockFiles(folder)).toEqual([{ kind: 'pyproject', path: 'pyproject.toml' }]);
+    expect((await findLockFiles(folder)).files).toEqual([{ kind: 'pyproject', path: 'pyproject.toml' }]);
     await put('uv.lock', 'version = 1\n');
-    expect(await findLockFiles(folder)).toEqual([{ kind: 'uv', path: 'uv.lock' }]);
+    expect((await findLockFiles(folder)).files).toEqual([{ kind: 'uv', path: 'uv.lock' }]);
+  });
+
+  it('of a workspace stand for its members alone, not for all that lies below', async () => {
+    const asking = '[project]\ndependencies = ["django>=5"]\n';
+    for (const name of ['.', 'packages/forms', 'libs/mail', 'tools/seed'])
+      await put(`${name}/pyproject.toml`, asking);
+    const lockOf = (...sources: string[]) =>
+      ['version = 1', ...sources.map((source) => `[[package]]\nname = "a"\nsource = { ${source} }`)].join(
+        '\n',
+      );
+    await put('uv.lock', lockOf('virtual = "."', 'editable = "packages/forms"', 'directory = "libs/mail/"'));
+    expect((await findLockFiles(folder)).files).toEqual([
+      { kind: 'pyproject', path: 'tools/seed/pyproject.toml' },
+      { kind: 'uv', path: 'uv.lock' },
+    ]);
+  });
+
+  it('leave what a pyproject.toml asks for besides unaudited, and say it', async () => {
+    await put(
+      'pyproject.toml',
+      '[project]\ndependencies = ["django>=5"]\n[project.optional-dependencies]\ns3 = ["boto3"]\nnone = []\n[dependency-groups]\ndev = ["pytest"]\n',
+    );
+    const why = expect.stringContaining(
+      'its optional-dependencies (s3) and dependency-groups (dev) are not audited',
+    ) as unknown;
+    expect(await findLockFiles(folder)).toEqual({
+      files: [{ kind: 'pyproject', path: 'pyproject.toml' }],
+      passed: [{ path: 'pyproject.toml', why }],
+    });
+    await put('pyproject.toml', '[dependency-groups]\ndev = ["pytest"]\n');
+    await put('a/package-lock.json', '{}');
+    expect((await findLockFiles(folder)).passed).toMatchObject([{ path: 'pyproject.toml' }]);
+    await put('uv.lock', 'version = 1\n');
+    expect((await findLockFiles(folder)).passed).toEqual([]);
+  });
+
+  it('are the files of requirements in a folder of that name, without constraints and texts', async () => {
+    await put('backend/requirements/base.txt', '-c upper.txt\ndjango==5.1\n');
+    await put('backend/requirements/dev.txt', '-r base.txt  # all of it\npytest\n');
+    await put('backend/requirements/ci.txt', '--requirement=dev.txt\n');
+    await put('backend/requirements/upper.txt', 'django<6\n');
+    await put('backend/requirements/constraints.txt', 'django<6\n');
+    await put('docs/requirements/login.txt', 'Login\n\nA user signs in with a name.\nAnd out.\n');
+    const base = { kind: 'requirements', path: 'backend/requirements/base.txt' };
+    const dev = { kind: 'requirements', path: 'backend/requirements/dev.txt', includes: [base.path] };
+    const ci = {
+      kind: 'requirements',
+      path: 'backend/requirements/ci.txt',
+      includes: [dev.path, base.path],
+    };
+    const { files, passed } = await findLockFiles(folder);
+    expect(files).toEqual([base, ci, dev]);
+    expect(passed.map(({ path, why }) => `${path} ${why}`)).toEqual([
+      expect.stringMatching(/constraints.txt not audited, for constraints/),
+      expect.stringMatching(/upper.txt not audited, for constraints/),
+      expect.stringMatching(/login.txt not audited, for most of its lines/),
+    ]);
+    expect((await findLockFiles(folder, ['docs/requirements/login.txt'])).files).toHaveLength(1);
   });
 
   it('are none of a pyproject.toml that asks for nothing', async () => {
