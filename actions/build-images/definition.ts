@@ -97,7 +97,7 @@ export const definition = defineAction({
     tags: {
       kind: 'list',
       description:
-        'The tags of a release, by rule: `semver` (`1.4.2`, `1.4`, `1` of the git tag or the version), `branch`, `sha`, `version`; anything else is a tag. `latest` may be one of them, but not alone.',
+        'The tags of a release, by rule: `semver` (`1.4.2`, `1.4`, `1` of the git tag or the version), `branch`, `sha`, `version`, `environment`; anything else is a tag. `latest` may be one of them, but not alone. Which of them move, and where they stay, is as promote-images has it.',
       default: 'semver, branch, sha',
       config: 'build.tags',
     },
@@ -105,7 +105,7 @@ export const definition = defineAction({
       kind: 'enum',
       values: ['candidate', 'tags', 'load', 'none'],
       description:
-        '`candidate`: pushes under a tag of this run, which promote-images promotes after the scan. `tags`: sets the tags of a release, too, after all images were verified. `load`: into the engine of the runner, for a scan without a push. `none`: only builds.',
+        '`candidate`: pushes under a tag of this run, which promote-images promotes after the scan. `tags`: sets the tags of a release, too, after all images were verified: all of them, or none. `load`: into the engine of the runner, for a scan without a push. `none`: only builds.',
       default: 'candidate',
       config: 'build.push',
     },
@@ -234,6 +234,12 @@ export const definition = defineAction({
     const wrongTags = problemOfTags(inputs.tags ?? []);
     if (inputs.tags !== undefined && wrongTags !== undefined)
       problems.push({ input: 'tags', value: inputs.tags.join(', '), message: `${wrongTags}.` });
+    if (
+      inputs.push === 'tags' &&
+      inputs.tags?.includes('environment') === true &&
+      inputs.environment === undefined
+    )
+      problems.push({ input: 'environment', message: 'is missing: `tags` has the rule `environment`.' });
     const wrongCompared = inputs['compare-with']?.find((tag) => !/^\w[\w.-]{0,127}$/.test(tag));
     if (wrongCompared !== undefined) {
       problems.push({

@@ -11,15 +11,14 @@ import {
   readParts,
   registryAccess,
   sizeBefore,
-  tagImage,
-  tagsByRule,
   verifyPushed,
   versionOf,
 } from '@deploy-actions/images';
 import type { definition } from './definition.ts';
 import { outputsOf } from './outputs.ts';
+import { releaseFacts, releaseImages, withRelease } from './release.ts';
 import { type BuiltImage, summarizeBuilds } from './summary.ts';
-import { comparedTags, type Inputs } from './work.ts';
+import { comparedTags, type Inputs, namesOf, releaseOf } from './work.ts';
 
 type Outputs = (typeof definition)['outputs'];
 
@@ -52,7 +51,7 @@ export async function mergeParts(
   const parts = partsFor(specs, typeof read === 'string' ? new Map() : read);
   const registries = openRegistries(registryAccess(inputs, context));
   const tag = candidateTag(origin);
-  const release = tagsByRule(inputs.tags, origin);
+  const release = releaseOf(inputs, origin);
   const compared = comparedTags(inputs, origin);
   const dryRun = inputs['dry-run'];
   const verified = await Promise.all(
@@ -86,23 +85,25 @@ export async function mergeParts(
         platforms: found.facts.platforms.map(({ platform }) => platform),
         size: found.facts.size,
         tags: [tag],
-        found: { image, pushed: found },
+        found: { image },
       };
     }),
   );
-  if (inputs.push === 'tags' && !dryRun) {
-    for (const { found, tags } of images) {
-      if (found === undefined) continue;
-      await tagImage(registries, found.image, found.pushed, release);
-      tags.push(...release);
-    }
-  }
-  const built: BuiltImage[] = images.map(({ found: _found, ...image }) => image);
+  const candidates = images.flatMap(({ name, digest, platforms, found }) =>
+    found === undefined ? [] : [{ name, image: found.image, digest, platforms }],
+  );
+  const released =
+    inputs.push === 'tags' && !dryRun ? await releaseImages(candidates, release, inputs, context) : undefined;
+  const built: BuiltImage[] = images.map(({ found: _found, ...image }) => ({
+    ...image,
+    tags: [...image.tags, ...(released?.tags.get(image.name) ?? [])],
+  }));
   summarizeBuilds(built, context, [
     `${parts.reduce((sum, [, digests]) => sum + digests.length, 0)} parts of ${built.length} images${dryRun ? ' would be' : ''} merged`,
     ...(dryRun ? [] : [`pushed as ${escapeMarkdown(tag)}, and verified at the registry`]),
+    ...releaseFacts(released),
   ]);
-  return {
+  const outcome: Outcome<Outputs> = {
     result: dryRun ? 'planned' : 'succeeded',
     reasonCode: dryRun ? 'dry_run' : 'ok',
     message: dryRun
@@ -111,7 +112,7 @@ export async function mergeParts(
     outputs: {
       ...outputsOf(built),
       candidate: tag,
-      tags: release.join(','),
+      tags: namesOf(release).join(','),
       rebuilt: '',
       version: versionOf(origin),
       definition: undefined,
@@ -119,4 +120,5 @@ export async function mergeParts(
     },
     report: { images: built },
   };
+  return withRelease(outcome, released);
 }

@@ -10,6 +10,7 @@ import {
 } from '@deploy-actions/action-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestContext } from '../../test/support/context.ts';
+import { loginFolder } from './build.ts';
 import { definition } from './definition.ts';
 import { post, run } from './run.ts';
 
@@ -143,7 +144,7 @@ describe('build-images', () => {
   it('removes the login that an ended run left', async () => {
     const left = join(folder, 'temp/docker-config-x');
     await mkdir(left, { recursive: true });
-    const { context } = createTestContext({ recall: () => left });
+    const { context } = createTestContext({ recall: (name) => (name === loginFolder ? left : '') });
     const values = await read({});
     if (!Array.isArray(values)) await post(values, context);
     expect(await readdir(join(folder, 'temp'))).toEqual([]);
@@ -158,6 +159,7 @@ describe('inputs that do not go together', () => {
     [{ merge: '{}' }, /^merge: is empty/],
     [{ merge: '[]', part: 'true' }, /^part: /m],
     [{ part: 'true', push: 'tags' }, /^push: /m],
+    [{ push: 'tags', tags: 'environment' }, /^environment: is missing/],
     [{ part: 'true' }, /^part: needs `platforms`, which backend has not/m],
     [
       { merge: `{ "backend": ["sha256:${'a'.repeat(64)}"] }` },

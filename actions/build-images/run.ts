@@ -1,15 +1,17 @@
 import { rm } from 'node:fs/promises';
 import { type Context, escapeMarkdown, type Outcome } from '@deploy-actions/action-kit';
 import { formatDuration } from '@deploy-actions/core';
+import { releaseMemory } from '@deploy-actions/images';
 import { buildChanged, type BuildResult, loginFolder } from './build.ts';
 import { type definition, specsOf } from './definition.ts';
 import { type Lint, lintDockerfiles } from './lint.ts';
 import { mergeParts } from './merge.ts';
 import { nothing, outputsOf } from './outputs.ts';
+import { releaseFacts, takeBackTags, withRelease } from './release.ts';
 import { settleImages } from './settle.ts';
 import { showPlan } from './show-plan.ts';
 import { type BuiltImage, secondsOf, summarizeBuilds } from './summary.ts';
-import { describePlanned, type Inputs, originOf, prepareWork, type Work } from './work.ts';
+import { describePlanned, type Inputs, namesOf, originOf, prepareWork, type Work } from './work.ts';
 
 type Outputs = (typeof definition)['outputs'];
 
@@ -35,10 +37,12 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
   }
 }
 
-/** Removes the logins of a main step that was ended. */
-export async function post(_inputs: Inputs, context: Context): Promise<void> {
+/** Removes the logins of a main step that was ended, and puts back the tags that it was setting. */
+export async function post(inputs: Inputs, context: Context): Promise<void> {
   const folder = context.recall(loginFolder);
   if (folder !== '') await rm(folder, { recursive: true, force: true });
+  const run = context.recall(releaseMemory);
+  if (run !== '') await takeBackTags(inputs, context, run);
 }
 
 async function buildAndTell(
@@ -60,17 +64,20 @@ async function buildAndTell(
     );
   }
   const built = await buildChanged(inputs, context, work);
-  const images = await settleImages(inputs, work, built);
+  const { images, released } = await settleImages(inputs, context, work, built);
   const rebuilt = images.filter(({ build }) => build !== undefined).map(({ name }) => name);
-  summarizeBuilds(images, context, factsOf(inputs, work, images, built, performance.now() - began));
-  return {
+  summarizeBuilds(images, context, [
+    ...factsOf(work, images, built, performance.now() - began),
+    ...releaseFacts(released),
+  ]);
+  const outcome: Outcome<Outputs> = {
     result: 'succeeded',
     reasonCode: 'ok',
     message: messageFor(inputs, work, rebuilt),
     outputs: {
       ...outputsOf(images),
       candidate: output === 'push' ? tag : undefined,
-      tags: work.tags.join(','),
+      tags: namesOf(work.release).join(','),
       rebuilt: rebuilt.join(','),
       version,
       definition: built?.file,
@@ -89,12 +96,12 @@ async function buildAndTell(
       lint: lint.verdict,
     },
   };
+  return withRelease(outcome, released);
 }
 
 /** What stands below the table, as Markdown. */
 function factsOf(
-  inputs: Inputs,
-  { plan, run: { tag, output }, tags }: Work,
+  { plan, run: { tag, output } }: Work,
   images: readonly BuiltImage[],
   built: BuildResult | undefined,
   took: number,
@@ -107,7 +114,6 @@ function factsOf(
     ...(output === 'push'
       ? [`pushed as ${escapeMarkdown(tag)}; every digest, manifest and layer is verified at the registry`]
       : []),
-    ...(inputs.push === 'tags' ? [`tagged ${escapeMarkdown(tags.join(', '))}`] : []),
     ...(compared.size > 0 ? [`sizes are compared with ${escapeMarkdown([...compared].join(', '))}`] : []),
     ...plan
       .filter(({ inputs: { hash } }) => hash === null)
@@ -119,13 +125,14 @@ function factsOf(
   ];
 }
 
-function messageFor(inputs: Inputs, { plan, run: { tag }, tags }: Work, rebuilt: readonly string[]): string {
+function messageFor(inputs: Inputs, { plan, run: { tag } }: Work, rebuilt: readonly string[]): string {
   const all = plan.length === 1 ? '1 image' : `${plan.length} images`;
   const unchanged = plan.length - rebuilt.length;
   const built = rebuilt.length === 0 ? 'none had to be built' : `built ${rebuilt.join(', ')}`;
   const where = {
     candidate: `Pushed as ${tag}; promote-images makes a release of it.`,
-    tags: `Tagged ${tags.join(', ')}.`,
+    // What became of the tags follows.
+    tags: `Pushed as ${tag}.`,
     load: 'What was built is in the engine of this runner.',
     none: 'Nothing was pushed.',
   }[inputs.push];

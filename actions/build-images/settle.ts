@@ -1,21 +1,23 @@
+import type { Context } from '@deploy-actions/action-kit';
 import { DeployError } from '@deploy-actions/core';
 import { inputsTag, sizeBefore, tagImage, verifyPushed } from '@deploy-actions/images';
 import type { BuildResult } from './build.ts';
+import { type Released, releaseImages } from './release.ts';
 import type { BuiltImage } from './summary.ts';
 import { comparedTags, type Inputs, type Work } from './work.ts';
 
 /**
  * Verifies what was pushed, of all images, and tags them only then: a release is all of its images. What did not change gets the same tags
- * by its digest.
+ * by its digest. The tags of a release are set after all of their own: those are names of this run, which nobody follows yet.
  */
 export async function settleImages(
   inputs: Inputs,
+  context: Context,
   work: Work,
   built: BuildResult | undefined,
-): Promise<BuiltImage[]> {
+): Promise<{ images: BuiltImage[]; released: Released | undefined }> {
   const { plan, run, registries, origin } = work;
   const pushes = run.output === 'push';
-  const release = inputs.push === 'tags' ? work.tags : [];
   const compared = comparedTags(inputs, origin);
   const verified = await Promise.all(
     plan.map(async (planned) => {
@@ -34,15 +36,14 @@ export async function settleImages(
       return { planned, found, before };
     }),
   );
-  return Promise.all(
+  const images = await Promise.all(
     verified.map(async ({ planned, found, before }): Promise<BuiltImage> => {
       const { spec, image, inputs: made, unchanged, why } = planned;
       const isNew = unchanged === undefined;
-      const tags = found !== undefined && pushes ? [run.tag, ...release] : [];
+      const tags = found !== undefined && pushes ? [run.tag] : [];
       if (found !== undefined && pushes) {
-        const missing = isNew ? release : tags;
-        const named = isNew && made.hash !== null ? [inputsTag(made.hash)] : [];
-        await tagImage(registries, image, found, [...named, ...missing]);
+        const named = made.hash === null ? [] : [inputsTag(made.hash)];
+        await tagImage(registries, image, found, isNew ? named : tags);
       }
       return {
         name: spec.name,
@@ -63,4 +64,13 @@ export async function settleImages(
       };
     }),
   );
+  if (inputs.push !== 'tags') return { images, released: undefined };
+  const candidates = verified.flatMap(({ planned: { spec, image }, found }) =>
+    found === undefined
+      ? []
+      : [{ name: spec.name, image, digest: found.facts.digest, platforms: spec.platforms }],
+  );
+  const released = await releaseImages(candidates, work.release, inputs, context);
+  for (const { name, tags } of images) tags.push(...(released.tags.get(name) ?? []));
+  return { images, released };
 }

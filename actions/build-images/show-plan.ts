@@ -5,7 +5,7 @@ import type { definition } from './definition.ts';
 import type { Lint } from './lint.ts';
 import { nothing } from './outputs.ts';
 import { formatBytes } from './summary.ts';
-import { describePlanned, type Inputs, toBuild, type Work } from './work.ts';
+import { describePlanned, type Inputs, namesOf, toBuild, type Work } from './work.ts';
 
 type Outputs = (typeof definition)['outputs'];
 
@@ -16,7 +16,8 @@ export async function showPlan(
   work: Work,
   lint: Lint,
 ): Promise<Outcome<Outputs>> {
-  const { plan, run, tags, folder } = work;
+  const { plan, run, folder } = work;
+  const tags = namesOf(work.release);
   const { specs, definition: bakeFile } = toBuild(work);
   const file = await writeDefinition(bakeFile, folder);
   const json = JSON.stringify(bakeFile, null, 2);

@@ -14,6 +14,9 @@ import {
   registryAccess,
   type RegistryOptions,
   type Registries,
+  releaseTags,
+  type ReleaseTag,
+  requireReleaseTags,
   tagsByRule,
   versionOf,
 } from '@deploy-actions/images';
@@ -26,7 +29,7 @@ export type Inputs = InputValues<(typeof definition)['inputs']>;
 export interface Work {
   origin: Origin;
   /** The tags of the release. */
-  tags: string[];
+  release: ReleaseTag[];
   run: BuildRun;
   plan: PlannedImage[];
   access: RegistryOptions;
@@ -39,6 +42,15 @@ export function originOf(inputs: Inputs, { facts }: Context): Origin {
   const run = facts.runId === '' ? '' : `${facts.runId}-${facts.runAttempt}`;
   return { ref: facts.ref, sha: facts.sha, run, version: inputs.version };
 }
+
+/** The tags of the release. Throws `invalid_input` where they are to be set, and none of them says what runs. */
+export function releaseOf(inputs: Inputs, origin: Origin): ReleaseTag[] {
+  const release = releaseTags(inputs.tags, origin, inputs.environment);
+  if (inputs.push === 'tags') requireReleaseTags(release, inputs.tags, origin);
+  return release;
+}
+
+export const namesOf = (release: readonly ReleaseTag[]) => release.map(({ tag }) => tag);
 
 /** The page of the repository; empty outside of a workflow. */
 function sourceOf({ facts }: Context): string {
@@ -71,6 +83,7 @@ export async function prepareWork(
 ): Promise<Work> {
   const { facts, environment, log } = context;
   const origin = originOf(inputs, context);
+  const release = releaseOf(inputs, origin);
   const version = versionOf(origin);
   const epoch = await commitTime({ ...context, directory: facts.workspace });
   if (epoch === null) {
@@ -97,7 +110,7 @@ export async function prepareWork(
   );
   return {
     origin,
-    tags: tagsByRule(inputs.tags, origin),
+    release,
     plan,
     access,
     registries,

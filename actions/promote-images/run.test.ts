@@ -147,6 +147,24 @@ describe('promote-images', () => {
     expect(tags()).toEqual(before);
   });
 
+  it('refuses before a write what comes to latest alone, or to no tag', async () => {
+    const { double, inputsAt } = await registryWithCandidates();
+    const { context } = stepContext();
+    Object.assign(context.facts, { ref: 'refs/heads/main' });
+    for (const [tags, message] of [
+      ['semver, latest', 'Only `latest` follows'],
+      ['semver', 'No tag follows'],
+    ]) {
+      await expect(
+        run(await inputsAt(double.registry, { tags: tags ?? '', version: '' }), context),
+      ).rejects.toMatchObject({
+        reasonCode: 'invalid_input',
+        message: expect.stringContaining(message ?? '') as string,
+      });
+    }
+    expect(double.requests).toEqual([]);
+  });
+
   it('wants the platforms that were built', async () => {
     const { double, inputsAt } = await registryWithCandidates();
     const details = JSON.stringify({

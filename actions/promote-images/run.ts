@@ -2,21 +2,27 @@ import { type Context, escapeMarkdown, type InputValues, type Outcome } from '@d
 import { delayedSignal, DeployError, type ReasonCode } from '@deploy-actions/core';
 import {
   type Candidate,
-  carryOut,
   changesOf,
+  count,
+  describeRelease,
+  describeTag,
+  describeTakenBack,
   inspectImage,
-  openRegistries,
+  openPromotion,
   planPromotion,
   type PlannedTag,
   type PromotionAccess,
-  type PromotionEnd,
   type PromotionPlan,
   readJournals,
   registryAccess,
   type Registries,
+  release,
+  releaseMemory,
   releaseTags,
-  type Settled,
-  settlePromotions,
+  requireReleaseTags,
+  shortDigest,
+  takeBackRelease,
+  timeToPutBack,
 } from '@deploy-actions/images';
 import { openReporting, publishPlan } from '@deploy-actions/publish';
 import type { definition } from './definition.ts';
@@ -24,12 +30,6 @@ import { type GivenImage, readImages, readPlatforms, readScanned } from './image
 
 type Inputs = InputValues<(typeof definition)['inputs']>;
 type Outputs = (typeof definition)['outputs'];
-
-/** Of the 7.5 s that a cancelled run has left. */
-const timeToPutBack = 6_000;
-
-/** What the main step leaves for the post step. */
-const memory = 'promoting';
 
 /** What is wrong before anything is written, and is no failure of a machine. */
 const refusals: readonly ReasonCode[] = [
@@ -62,32 +62,14 @@ export async function run(inputs: Inputs, context: Context): Promise<Outcome<Out
 
 /** Puts back what a main step left that was ended in the middle. */
 export async function post(inputs: Inputs, context: Context): Promise<void> {
-  const run = context.recall(memory);
+  const run = context.recall(releaseMemory);
   if (run === '') return;
-  const access = open(inputs, context, context.signal);
-  const { images } = readImages(inputs.images);
-  for (const { end } of await settlePromotions(
-    images.map(({ image }) => image),
-    access,
-    run,
-  )) {
-    if (end.kind === 'taken-back' && end.left.length > 0) {
-      throw new DeployError('revert_failed', `Not all tags could be put back: ${end.left.join('; ')}`, {
-        remedy: 'Run the step again: it ends the promotion.',
-      });
-    }
-  }
+  const images = readImages(inputs.images).images.map(({ image }) => image);
+  await takeBackRelease(images, open(inputs, context, context.signal), run);
 }
 
-function open(inputs: Inputs, context: Context, signal: AbortSignal): PromotionAccess {
-  const options = registryAccess(inputs, context);
-  const { runUrl, runId } = context.facts;
-  return {
-    registries: openRegistries(options),
-    back: openRegistries({ ...options, signal }),
-    log: context.log,
-    run: runUrl || runId || 'local',
-  };
+function open(inputs: Inputs, context: Context, back: AbortSignal): PromotionAccess {
+  return openPromotion(registryAccess(inputs, context), back, context.facts);
 }
 
 async function promoteImages(
@@ -97,23 +79,28 @@ async function promoteImages(
 ): Promise<Outcome<Outputs>> {
   const { images } = readImages(inputs.images);
   const { registries } = access;
-  await requireScanned(registries, images, inputs);
   const candidates = candidatesOf(images, inputs, context);
-  const repositories = images.map(({ image }) => image);
+  await requireScanned(registries, images, inputs);
   if (inputs['dry-run']) {
     const plan = await planPromotion(registries, candidates);
+    const repositories = images.map(({ image }) => image);
     return showPlanned(plan, (await readJournals(registries, repositories)).length, inputs, context);
   }
-  const settled = await settlePromotions(repositories, access);
-  const failed = settled.find(({ end }) => end.kind === 'taken-back' && end.left.length > 0);
-  if (failed?.end.kind === 'taken-back') return takenBack(failed.end, { images: [], tags: [] }, context);
-  const plan = await planPromotion(registries, candidates);
-  context.remember(memory, access.run);
-  const end = await carryOut(plan, access);
-  // What could not be put back now, the post step tries once more.
-  if (end.kind === 'promoted' || end.left.length === 0) context.remember(memory, '');
-  if (end.kind === 'taken-back') return takenBack(end, plan, context);
-  return promoted(plan, settled, context);
+  const released = await release(candidates, access, (name, value) => context.remember(name, value));
+  const { plan, settled, end } = released;
+  if (end.kind === 'taken-back') {
+    const { details, ...ended } = describeTakenBack(end);
+    if (end.left.length > 0) context.summary.list(end.left.map(escapeMarkdown));
+    const outputs = outputsOf(plan, 0, ({ kind }) => kind === 'current');
+    return { ...ended, outputs, report: { plan, left: end.left, details } };
+  }
+  const { header, rows } = tableOf(plan);
+  context.summary.table(header, rows);
+  return {
+    ...describeRelease(released),
+    outputs: outputsOf(plan, changesOf(plan).length, ({ kind }) => kind !== 'kept'),
+    report: { plan, settled },
+  };
 }
 
 /**
@@ -153,13 +140,7 @@ function candidatesOf(images: readonly GivenImage[], inputs: Inputs, context: Co
   const { ref, sha, runId, runAttempt } = context.facts;
   const origin = { ref, sha, run: `${runId}-${runAttempt}`, version: inputs.version };
   const tags = releaseTags(inputs.tags, origin, inputs.environment);
-  if (tags.length === 0) {
-    throw new DeployError(
-      'invalid_input',
-      `No tag follows from \`tags: ${inputs.tags.join(', ')}\` for ${ref || 'a run without a reference'}.`,
-      { remedy: 'Give `version`, run it for a git tag or a branch, or name tags themselves.' },
-    );
-  }
+  requireReleaseTags(tags, inputs.tags, origin);
   const built = readPlatforms(inputs.details ?? {});
   return images.map(({ name, image, digest }) => ({
     name,
@@ -170,29 +151,14 @@ function candidatesOf(images: readonly GivenImage[], inputs: Inputs, context: Co
   }));
 }
 
-const short = (digest: string | null) => (digest === null ? '' : digest.replace('sha256:', '').slice(0, 12));
-
-function change({ kind, before, later }: PlannedTag): string {
-  switch (kind) {
-    case 'new':
-      return 'new';
-    case 'moved':
-      return `moves from ${short(before)}`;
-    case 'current':
-      return 'is so already';
-    case 'kept':
-      return `stays: ${later} is later`;
-  }
-}
-
 function tableOf(plan: PromotionPlan): { header: string[]; rows: string[][] } {
   return {
     header: ['Image', 'Tag', 'Digest', 'Change'],
     rows: plan.tags.map((tag) => [
       escapeMarkdown(tag.name),
       `\`${tag.tag}\``,
-      `\`${short(tag.kind === 'kept' ? tag.before : tag.after)}\``,
-      change(tag),
+      `\`${shortDigest(tag.kind === 'kept' ? tag.before : tag.after)}\``,
+      describeTag(tag),
     ]),
   };
 }
@@ -222,61 +188,6 @@ async function showPlanned(
   };
 }
 
-function promoted(plan: PromotionPlan, settled: readonly Settled[], context: Context): Outcome<Outputs> {
-  const { header, rows } = tableOf(plan);
-  context.summary.table(header, rows);
-  const { length } = changesOf(plan);
-  const finished = settled.filter(({ end }) => end.kind === 'promoted').length;
-  const kept = plan.tags.filter(({ kind }) => kind === 'kept');
-  const stayed =
-    kept.length === 0
-      ? ''
-      : ` ${[...new Set(kept.map(({ tag, later }) => `${tag} stays at ${later}`))].join(', ')}.`;
-  const what =
-    length === 0
-      ? `All tags of ${count(plan.images.length, 'image')} were as they should be.`
-      : `${count(length, 'tag')} of ${count(plan.images.length, 'image')} set and verified.`;
-  const resumed = length === 0 && finished > 0;
-  return {
-    result: length === 0 && finished === 0 ? 'unchanged' : 'succeeded',
-    reasonCode: resumed ? 'resumed' : length === 0 ? 'already_current' : 'ok',
-    message: `${finished > 0 ? 'A promotion that an earlier run did not end was finished. ' : ''}${what}${stayed}`,
-    outputs: outputsOf(plan, length, ({ kind }) => kind !== 'kept'),
-    report: { plan, settled },
-  };
-}
-
-function takenBack(
-  end: Extract<PromotionEnd, { kind: 'taken-back' }>,
-  plan: PromotionPlan,
-  context: Context,
-): Outcome<Outputs> {
-  const { why, left } = end;
-  const cause = why instanceof DeployError ? why : undefined;
-  if (left.length > 0) context.summary.list(left.map(escapeMarkdown));
-  const outputs = outputsOf(plan, 0, ({ kind }) => kind === 'current');
-  const report = { plan, left, details: [...(cause?.details ?? []), ...left] };
-  if (left.length > 0) {
-    return {
-      result: 'failed',
-      reasonCode: 'revert_failed',
-      message: `${why.message} Not all tags could be put back: ${left.join('; ')}`,
-      remedy: `${cause?.remedy ?? ''} Then run the step again: it ends the promotion.`.trim(),
-      outputs,
-      report,
-    };
-  }
-  const isCancelled = cause?.reasonCode === 'cancelled';
-  return {
-    result: isCancelled ? 'cancelled' : 'rolled-back',
-    reasonCode: isCancelled ? 'cancelled' : 'reverted',
-    message: `${why.message} All tags are what they were.`,
-    remedy: cause?.remedy,
-    outputs,
-    report,
-  };
-}
-
 function outputsOf(plan: PromotionPlan, written: number, pointsHere: (tag: PlannedTag) => boolean) {
   const images = plan.images.map(({ name, facts }) => {
     const { registry, path, digest, platforms, size } = facts;
@@ -290,8 +201,4 @@ function outputsOf(plan: PromotionPlan, written: number, pointsHere: (tag: Plann
     tags: JSON.stringify(Object.fromEntries(images.map(({ name, tags }) => [name, tags]))),
     written,
   };
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -19,4 +19,5 @@ export type { RegistryPatience } from './retry.ts';
 export type { RegistryOptions } from './transport.ts';
 export * from './promotion.ts';
 export { journalTag, readJournals, repositoriesOf, type TagChange } from './promotion-journal.ts';
+export * from './release.ts';
 export * from './release-tags.ts';

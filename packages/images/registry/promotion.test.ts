@@ -174,6 +174,40 @@ describe('a promotion', () => {
   });
 });
 
+describe('a promotion of what is written out', () => {
+  it('never gives v1.4.2 to another image', async () => {
+    const { double, candidates } = await shop();
+    double.addImage('acme/portal', 'v1.4.2', both, 'published before');
+    const tags = releaseTags(
+      ['v1.4.2'],
+      { ref: 'refs/heads/main', sha: '', run: '', version: undefined },
+      undefined,
+    );
+    await expect(
+      promote(
+        candidates().map((candidate) => ({ ...candidate, tags })),
+        accessWith(),
+      ),
+    ).rejects.toMatchObject({ reasonCode: 'tag_immutable' });
+  });
+
+  it.each([true, false])('leaves latest where it is for a pre-release; there before: %s', async (isThere) => {
+    const { double, candidates, state } = await shop();
+    const before = isThere
+      ? names.map((name) => double.addImage(`acme/${name}`, 'latest', both, `${name} old`))
+      : [undefined, undefined];
+    const chosen = candidates('1.5.0-rc.1', 'new', ['latest']);
+    const plan = await planPromotion(accessWith().registries, chosen);
+    expect(plan.tags.find(({ tag }) => tag === 'latest')).toMatchObject({
+      kind: 'kept',
+      why: '1.5.0-rc.1 is a pre-release',
+    });
+    await promote(chosen, accessWith());
+    expect(names.map((name) => state()[name]?.['latest'])).toEqual(before);
+    expect(state()['portal']).toHaveProperty(['1.5.0-rc.1']);
+  });
+});
+
 describe('a promotion that fails', () => {
   it.each([
     'acme/backend/manifests/1.4.2$',

@@ -11,7 +11,7 @@ import {
   writeJournal,
   writeJournalIfTaken,
 } from './promotion-journal.ts';
-import { laterRelease, type ReleaseTag } from './release-tags.ts';
+import { isPreRelease, laterRelease, releasedVersion, type ReleaseTag } from './release-tags.ts';
 
 /** An image that is to be released. */
 export interface Candidate {
@@ -26,9 +26,11 @@ export interface Candidate {
 export interface PlannedTag extends TagChange {
   /** The name of the image. */
   name: string;
-  /** `current`: it is so already. `kept`: it stays at a later release. */
+  /** `current`: it is so already. `kept`: it stays where it is. */
   kind: 'new' | 'moved' | 'current' | 'kept';
-  /** The tag of the later release. */
+  /** Why it is kept, in words. */
+  why?: string;
+  /** The tag of the later release, where it is kept for one. */
   later?: string;
 }
 
@@ -68,7 +70,7 @@ export async function planPromotion(
     const { registry, path } = image;
     const { facts } = await inspectImage(registries, image, digest, platforms);
     plan.images.push({ name, facts });
-    const version = tags.find(({ tag, moves }) => !moves && /^\d+\.\d+\.\d+/.test(tag))?.tag;
+    const version = releasedVersion(tags);
     const follows = version !== undefined && tags.some((each) => each.follows === 'versions');
     const existing = follows ? await registries.tags(image) : [];
     for (const { tag, moves, follows: followed } of tags) {
@@ -77,7 +79,10 @@ export async function planPromotion(
       const later = followed === 'versions' ? laterRelease(tag, version, existing) : undefined;
       if (before === digest) plan.tags.push({ ...change, kind: 'current' });
       else if (before !== null && !moves) immovable.push(change);
-      else if (later !== undefined) plan.tags.push({ ...change, kind: 'kept', later });
+      else if (later !== undefined)
+        plan.tags.push({ ...change, kind: 'kept', why: `${later} is later`, later });
+      else if (tag === 'latest' && followed === 'versions' && isPreRelease(version))
+        plan.tags.push({ ...change, kind: 'kept', why: `${version} is a pre-release` });
       else plan.tags.push({ ...change, kind: before === null ? 'new' : 'moved' });
       // Before anything is replaced, it is known that it could be put back.
       if (before !== null && before !== digest) await manifestOf(registries, change, before);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { laterRelease, precedence, releaseTags } from './release-tags.ts';
+import { laterRelease, precedence, releaseTags, requireReleaseTags } from './release-tags.ts';
 
 const origin = { ref: 'refs/tags/v1.4.2', sha: 'a'.repeat(40), run: '1-1', version: undefined };
 
@@ -19,6 +19,23 @@ describe('the tags of a release', () => {
   it('never have latest unasked, nor short ones for a pre-release', () => {
     const tags = releaseTags(['semver'], { ...origin, ref: 'refs/tags/v1.4.2-rc.1' }, undefined);
     expect(tags.map(({ tag }) => tag)).toEqual(['1.4.2-rc.1']);
+  });
+
+  it.each([['latest, semver'], ['semver'], ['version, environment']])(
+    'are refused where %s comes to none that says what runs',
+    (rules) => {
+      const main = { ...origin, ref: 'refs/heads/main' };
+      const tags = releaseTags(rules.split(', '), main, undefined);
+      expect(() => requireReleaseTags(tags, rules.split(', '), main)).toThrow(
+        `\`tags: ${rules}\` for refs/heads/main`,
+      );
+      expect(() => requireReleaseTags(releaseTags(['sha'], main, undefined), ['sha'], main)).not.toThrow();
+    },
+  );
+
+  it('do not move when they are a version that was written out, with a v or without', () => {
+    const tags = releaseTags(['v1.4.2', '1.4.2', 'v1.4', 'vnext'], origin, undefined);
+    expect(tags.filter(({ moves }) => !moves).map(({ tag }) => tag)).toEqual(['v1.4.2', '1.4.2']);
   });
 
   it('follow a branch', () => {
@@ -41,6 +58,11 @@ describe('a tag that is followed', () => {
     ['latest', undefined, undefined],
   ])('%s at %s stays at a later release: %s', (tag, version, later) => {
     expect(laterRelease(tag, version, existing)).toBe(later);
+  });
+
+  it('is compared with versions that have a v', () => {
+    expect(laterRelease('1', 'v1.4.2', ['v1.5.0', 'v2.0.0'])).toBe('v1.5.0');
+    expect(laterRelease('latest', '1.4.2', ['v1.5.0'])).toBe('v1.5.0');
   });
 
   it('orders versions as semver does', () => {

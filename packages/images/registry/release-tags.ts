@@ -1,3 +1,4 @@
+import { DeployError } from '@deploy-actions/core';
 import { type Origin, tagsByRule } from '../tags.ts';
 
 /** A tag that a release is to have. */
@@ -9,7 +10,8 @@ export interface ReleaseTag {
   follows: 'versions' | 'nothing';
 }
 
-const whole = /^(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?$/;
+/** A whole version, as the rule `semver` writes it, or with the `v` of a git tag, as people write it themselves. */
+const whole = /^v?(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?$/;
 
 /** The rules of tags.ts, and `environment`: the name of the environment that is released to. */
 export function releaseTags(
@@ -30,6 +32,39 @@ export function releaseTags(
 }
 
 /**
+ * Refuses what names no image: no tag at all, and `latest` alone, which a list of rules can come to for one reference though not for
+ * another. Throws `invalid_input`.
+ */
+export function requireReleaseTags(
+  tags: readonly ReleaseTag[],
+  rules: readonly string[],
+  { ref }: Origin,
+): void {
+  if (tags.some(({ tag }) => tag !== 'latest')) return;
+  const what =
+    tags.length === 0
+      ? 'No tag follows'
+      : 'Only `latest` follows, which says nothing about what runs and cannot be gone back to,';
+  throw new DeployError(
+    'invalid_input',
+    `${what} from \`tags: ${rules.join(', ')}\` for ${ref || 'a run without a reference'}; nothing was written.`,
+    {
+      remedy:
+        'Give `version`, run it for a git tag or a branch, or name another tag, such as `sha` of the rules.',
+    },
+  );
+}
+
+/** The whole version among the tags of a release; undefined where it has none. */
+export function releasedVersion(tags: readonly ReleaseTag[]): string | undefined {
+  return tags.find(({ tag, moves }) => !moves && whole.test(tag))?.tag;
+}
+
+/** Whether a version promises a finished one, and is none. */
+export const isPreRelease = (version: string | undefined): boolean =>
+  version !== undefined && whole.exec(version)?.[4] !== undefined;
+
+/**
  * The tag of a later release that a moving tag stays at, if there is one. `version`: the tag that is released, `1.4.2`; of other
  * versions nothing follows. `1.4` looks at releases of 1.4, `1` at those of 1, `latest` at all.
  */
@@ -39,7 +74,7 @@ export function laterRelease(
   existing: readonly string[],
 ): string | undefined {
   if (version === undefined || !whole.test(version)) return undefined;
-  const own = (other: string) => !/^\d/.test(tag) || other.startsWith(`${tag}.`);
+  const own = (other: string) => !/^\d/.test(tag) || other.replace(/^v/, '').startsWith(`${tag}.`);
   return existing
     .filter(
       (other) => whole.test(other) && !other.includes('-') && own(other) && precedence(other, version) > 0,
