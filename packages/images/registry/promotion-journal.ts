@@ -1,4 +1,4 @@
-import { canonicalJson, DeployError, digestOf, isRecord, type Log } from '@deploy-actions/core';
+import { asError, canonicalJson, DeployError, digestOf, isRecord, type Log } from '@deploy-actions/core';
 import { emptyBlob, type Registries, type Repository } from './client.ts';
 import { mediaTypes } from './manifest.ts';
 
@@ -33,14 +33,40 @@ export function idOf({ changes }: PromotionJournal): string {
   return digestOf(changes);
 }
 
+/** For what cannot be ended: the one way out that is left, in words. */
+export const abandonRemedy = `Where a repository of it cannot be written any more, delete the tag \`${journalTag}\` in the others: then the promotion is forgotten, and their tags stay as they are.`;
+
+export const nameOf = ({ registry, path }: Repository) => `${registry}/${path}`;
+
 export function repositoriesOf(changes: readonly TagChange[]): Repository[] {
   const all = changes.map(({ registry, path }) => [`${registry}/${path}`, { registry, path }] as const);
   return [...new Map(all).values()];
 }
 
-/** Writes it in every repository. */
-export async function writeJournal(registries: Registries, journal: PromotionJournal): Promise<void> {
-  for (const image of repositoriesOf(journal.changes)) await writeTo(registries, image, journal);
+/** Writes it in every repository, whatever becomes of the others. By the name of the repository: why it was not written there. */
+export async function writeJournal(
+  registries: Registries,
+  journal: PromotionJournal,
+  images: readonly Repository[] = repositoriesOf(journal.changes),
+): Promise<Map<string, Error>> {
+  const failures = new Map<string, Error>();
+  for (const image of images) {
+    try {
+      await writeTo(registries, image, journal);
+    } catch (thrown) {
+      failures.set(nameOf(image), asError(thrown));
+    }
+  }
+  return failures;
+}
+
+/** The state in which a repository has it; undefined where it is over there, or was never written. */
+export async function stateIn(
+  registries: Registries,
+  image: Repository,
+  journal: PromotionJournal,
+): Promise<PromotionJournal['state'] | undefined> {
+  return (await readJournals(registries, [image])).find((other) => idOf(other) === idOf(journal))?.state;
 }
 
 /**
@@ -112,25 +138,30 @@ function parseJournal(body: Buffer, where: string): PromotionJournal {
 }
 
 /**
- * False where a registry takes images alone: then a promotion that is killed is finished by the same step alone. What another registry
- * took is closed again, or a run that finds it would write what this one may have put back.
+ * False where a registry takes images alone, or a tag only once: then a promotion that is killed is finished by the same step alone. What
+ * another registry took is closed again, or a run that finds it would write what this one may have put back.
  */
 export async function writeJournalIfTaken(
   registries: Registries,
   journal: PromotionJournal,
   log: Log,
 ): Promise<boolean> {
+  const over: PromotionJournal = { ...journal, state: 'over' };
   const taken: Repository[] = [];
   for (const image of repositoriesOf(journal.changes)) {
     try {
+      // A note that could not be replaced would stand for ever, and stop every later promotion: so one that is over goes first. One
+      // that is open already is of a run that was ended, and never gone from there before its work is done.
+      if ((await stateIn(registries, image, journal)) !== journal.state)
+        await writeTo(registries, image, over);
       await writeTo(registries, image, journal);
       taken.push(image);
     } catch (thrown) {
       if (!(thrown instanceof DeployError) || thrown.reasonCode !== 'registry_rejected') throw thrown;
       log.warning(
-        `${image.registry}/${image.path} does not take the note of the promotion. If this step is killed, run it again with the same images. ${thrown.message}`,
+        `${nameOf(image)} does not take the note of the promotion, or does not let it be replaced. If this step is killed, run it again with the same images. ${thrown.message}`,
       );
-      for (const other of taken) await writeTo(registries, other, { ...journal, state: 'over' });
+      for (const other of taken) await writeTo(registries, other, over);
       return false;
     }
   }

@@ -11,8 +11,9 @@ import {
   settlePromotions,
 } from './promotion.ts';
 import { journalTag, readJournals } from './promotion-journal.ts';
+import { describeTakenBack } from './release.ts';
 import { type ReleaseTag, releaseTags } from './release-tags.ts';
-import { type DoubleOptions, startRegistryDouble } from './test-support.ts';
+import { type DoubleOptions, type RegistryDouble, startRegistryDouble } from './test-support.ts';
 
 const both = ['linux/amd64', 'linux/arm64'];
 const names = ['backend', 'portal'];
@@ -279,11 +280,138 @@ describe('a promotion that fails', () => {
   });
 });
 
+describe('a registry whose tags cannot be changed', () => {
+  /** Every tag of a repository like this is taken once. */
+  const immutable =
+    (double: RegistryDouble, path: RegExp): Fetch =>
+    async (url, init) => {
+      const [, repository = '', tag = ''] = /\/v2\/(.+)\/manifests\/(.+)$/.exec(String(url)) ?? [];
+      if (init?.method === 'PUT' && path.test(repository) && double.repository(repository).tags.has(tag))
+        return Response.json({ errors: [{ code: 'TAG_INVALID', message: 'immutable' }] }, { status: 400 });
+      return fetch(url, init);
+    };
+  const only = (candidates: Candidate[]) =>
+    candidates.map((candidate) => ({ ...candidate, tags: candidate.tags.filter(({ moves }) => !moves) }));
+
+  it.each([/acme/, /portal/])('%s: takes one promotion after the other', async (path) => {
+    const { double, candidates, images, promoted, state } = await shop();
+    const access = accessWith(immutable(double, path));
+    expect((await promote(only(candidates()), access)).end).toEqual({ kind: 'promoted' });
+    expect(state()).toEqual(promoted('new', '1.4.2', ['1.4.2']));
+    expect(await readJournals(access.registries, images)).toEqual([]);
+    expect(await promote(only(candidates('1.4.3', 'newer')), access)).toMatchObject({
+      settled: [],
+      end: { kind: 'promoted' },
+    });
+    expect(state()).toEqual(promoted('newer', '1.4.3', ['1.4.3']));
+  });
+
+  it('has put back what it wrote when a later tag is refused, and takes the next promotion', async () => {
+    const { double, candidates, images, state } = await shop();
+    const before = state();
+    const access = accessWith(immutable(double, /acme/));
+    // 1.4 is there, and may not move.
+    expect((await promote(candidates(), access)).end).toMatchObject({ kind: 'taken-back', left: [] });
+    expect(state()).toEqual(before);
+    expect(await readJournals(access.registries, images)).toEqual([]);
+    expect((await promote(only(candidates()), access)).end).toEqual({ kind: 'promoted' });
+  });
+
+  it('does not stop at a note that was open when they were made so', async () => {
+    const { double, candidates, promoted, state } = await shop();
+    await promote(only(candidates()), accessWith(dyingAt(10).send)).catch(() => {});
+    const access = accessWith(immutable(double, /acme/));
+    const { settled, end } = await promote(only(candidates('1.4.3', 'newer')), access);
+    expect([...settled.map((each) => each.end), end]).toEqual([{ kind: 'promoted' }, { kind: 'promoted' }]);
+    expect(state()).toEqual(promoted('new', '1.4.2', ['1.4.2']));
+    expect(state()).toEqual(promoted('newer', '1.4.3', ['1.4.3']));
+  });
+
+  it('is released when the note cannot be closed at its end', async () => {
+    const { double, candidates, images, state, promoted } = await shop();
+    let isClosed = false;
+    const closed: Fetch = async (url, init) =>
+      isClosed && init?.method === 'PUT' && String(url).endsWith(journalTag)
+        ? Response.json({ errors: [{ code: 'DENIED' }] }, { status: 403 })
+        : fetch(url, init).finally(() => {
+            isClosed ||= init?.method === 'PUT' && String(url).endsWith('portal/manifests/1.4.2');
+          });
+    expect((await promote(candidates(), accessWith(closed))).end).toEqual({ kind: 'promoted' });
+    expect(state()).toEqual(promoted());
+    expect(await readJournals(accessWith().registries, images)).toHaveLength(1);
+    expect((await promote(candidates(), accessWith())).end).toEqual({ kind: 'promoted' });
+    expect(await readJournals(accessWith().registries, images)).toEqual([]);
+    expect(double.violations).toEqual([]);
+  });
+});
+
+describe('a repository that cannot be written any more', () => {
+  /** No answer of it from the moment on that a write like this was sent. */
+  function downAfter(write: RegExp, path: RegExp): { send: Fetch; up: () => void } {
+    let isDown: boolean | undefined = false;
+    const send: Fetch = async (url, init) => {
+      if (isDown === true && path.test(String(url))) throw new Error('down');
+      const answer = await fetch(url, init);
+      if (isDown === false && init?.method === 'PUT' && write.test(String(url))) isDown = true;
+      return answer;
+    };
+    return { send, up: () => (isDown = undefined) };
+  }
+
+  it('keeps no other from what it was; the next run that reaches it puts back the rest', async () => {
+    const { candidates, images, state } = await shop();
+    const before = state();
+    const down = downAfter(/portal\/manifests\/1\.4\.2$/, /portal/);
+    const { end } = await promote(candidates(), accessWith(down.send));
+    const left = end.kind === 'taken-back' ? end.left : [];
+    expect(left.length).toBeGreaterThan(0);
+    expect(left.every((line) => line.includes('acme/portal:'))).toBe(true);
+    expect(state()['backend']).toEqual(before['backend']);
+    expect(state()['portal']).toHaveProperty(['1.4.2']);
+    // Found from there alone, it is taken back too: that it was noted at the other one is looked for.
+    down.up();
+    await settlePromotions(images.slice(1), accessWith(down.send));
+    expect(state()).toEqual(before);
+    expect(await readJournals(accessWith().registries, images)).toEqual([]);
+  });
+
+  it('stands in the way of the other alone with a way out that is said', async () => {
+    const { double, candidates } = await shop();
+    const { send } = downAfter(/portal\/manifests\/1\.4\.2$/, /portal/);
+    await promote(candidates(), accessWith(send));
+    const backend = candidates('1.4.3', 'newer').slice(0, 1);
+    const [first] = await settlePromotions(
+      backend.map(({ image }) => image),
+      accessWith(send),
+    );
+    expect(first?.end).toMatchObject({ kind: 'taken-back' });
+    if (first?.end.kind === 'taken-back')
+      expect(describeTakenBack(first.end).remedy).toContain(`delete the tag \`${journalTag}\` in the others`);
+    double.repository('acme/backend').tags.delete(journalTag);
+    expect((await promote(backend, accessWith(send))).end).toEqual({ kind: 'promoted' });
+  });
+
+  it.each([403, 404])('has done nothing where one of them answers %i to the note', async (status) => {
+    const { double, candidates, images, state } = await shop();
+    const before = state();
+    const closed: Fetch = async (url, init) =>
+      isWrite(init) && String(url).includes('portal')
+        ? Response.json({ errors: [{ code: 'DENIED' }] }, { status })
+        : fetch(url, init);
+    const ended = await promote(candidates(), accessWith(closed)).catch((thrown: unknown) => thrown);
+    if (status === 403) expect(ended).toMatchObject({ reasonCode: 'permission_denied' });
+    else expect(ended).toMatchObject({ end: { kind: 'taken-back', left: [] } });
+    expect(state()).toEqual(before);
+    expect(await readJournals(accessWith().registries, images)).toEqual([]);
+    expect(double.violations).toEqual([]);
+  });
+});
+
 describe('a promotion that was killed', () => {
-  // Two repositories: an upload of two requests each, two journals, four tags, two journals.
-  const writes = 12;
+  // Two repositories: an upload of two requests and a journal that is over and open each, four tags, two journals.
+  const writes = 14;
   // Of the uploads one stands for all: they change nothing that anybody follows.
-  const moments = [1, ...Array.from({ length: writes - 4 }, (_, index) => index + 5)];
+  const moments = [1, 4, ...Array.from({ length: writes - 6 }, (_, index) => index + 7)];
 
   async function killedAt(n: number) {
     const made = await shop();

@@ -3,10 +3,12 @@ import { missing, type Registries, type Repository, tombstoneOf } from './client
 import { type ImageFacts, inspectImage } from './inspect.ts';
 import { sha256Of } from './manifest.ts';
 import {
-  idOf,
+  abandonRemedy,
+  nameOf,
   type PromotionJournal,
   readJournals,
   repositoriesOf,
+  stateIn,
   type TagChange,
   writeJournal,
   writeJournalIfTaken,
@@ -118,20 +120,24 @@ export async function carryOut(plan: PromotionPlan, access: PromotionAccess): Pr
   const changes = changesOf(plan);
   if (changes.length === 0) return { kind: 'promoted' };
   const journal: PromotionJournal = { schema: 1, state: 'writing', run: access.run, changes };
-  return finish(journal, access, { changes, images: plan.images.map(({ facts }) => facts) });
+  return finish(journal, access, { changes, images: plan.images.map(({ facts }) => facts), isNew: true });
 }
 
 async function finish(
   journal: PromotionJournal,
   access: PromotionAccess,
-  todo: { changes: readonly TagChange[]; images: readonly ImageFacts[] },
+  /** `isNew`: no run before has written a tag of it. */
+  todo: { changes: readonly TagChange[]; images: readonly ImageFacts[]; isNew: boolean },
 ): Promise<PromotionEnd> {
   const { registries, log } = access;
   let noted = true;
   try {
     noted = await writeJournalIfTaken(registries, journal, log);
   } catch (thrown) {
-    if (await isUnnoted(journal, access)) throw thrown;
+    if (todo.isNew) {
+      await forget(journal, access);
+      throw thrown;
+    }
     return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, true) };
   }
   try {
@@ -147,21 +153,37 @@ async function finish(
         digest,
         platforms.map(({ platform }) => platform),
       );
-    if (noted) await writeJournal(registries, { ...journal, state: 'over' });
-    return { kind: 'promoted' };
   } catch (thrown) {
     log.warning(`The promotion failed, and is taken back: ${messageOf(thrown)}`);
     return { kind: 'taken-back', why: asError(thrown), left: await takeBack(journal, access, noted) };
   }
+  // Every tag is where it should be; a cancel that comes now has nothing to end.
+  if (noted) await close(journal, repositoriesOf(journal.changes), access.back, log);
+  return { kind: 'promoted' };
 }
 
-/** Whether no repository has the note, after it could not be written to all: then nothing was done. */
-async function isUnnoted(journal: PromotionJournal, { back }: PromotionAccess): Promise<boolean> {
-  try {
-    const open = await readJournals(back, repositoriesOf(journal.changes));
-    return !open.some((other) => idOf(other) === idOf(journal));
-  } catch {
-    return false;
+/** Closes the note of a promotion of which no tag was written: all is as it was, and nothing is left for the next run. */
+async function forget(journal: PromotionJournal, { back, log }: PromotionAccess): Promise<void> {
+  for (const image of repositoriesOf(journal.changes)) {
+    try {
+      if ((await stateIn(back, image, journal)) !== undefined) await close(journal, [image], back, log);
+    } catch (thrown) {
+      log.debug(`Whether ${nameOf(image)} has the note of the promotion is not known: ${messageOf(thrown)}`);
+    }
+  }
+}
+
+/** The work is done then, one way or the other: a note that cannot be closed is no reason to undo it. */
+async function close(
+  journal: PromotionJournal,
+  images: readonly Repository[],
+  back: Registries,
+  log: Log,
+): Promise<void> {
+  for (const [name, why] of await writeJournal(back, { ...journal, state: 'over' }, images)) {
+    log.warning(
+      `The note of the promotion stays open in ${name}; the next run closes it: ${why.message} ${abandonRemedy}`,
+    );
   }
 }
 
@@ -202,7 +224,8 @@ async function manifestOf(registries: Registries, image: Repository, digest: str
 
 /**
  * Puts every tag back that is where this promotion has put it, the last one first. What it could not put back is answered, in
- * words; then the journal stays as it is, and the next run tries again.
+ * words; then the journal stays as it is, and the next run tries again. A repository that cannot be written keeps none of the others
+ * from it.
  */
 async function takeBack(
   journal: PromotionJournal,
@@ -210,20 +233,20 @@ async function takeBack(
   noted: boolean,
 ): Promise<string[]> {
   const left: string[] = [];
-  try {
-    // First of all: what is put back without it would be written again by a run that finds the journal.
-    if (noted) await writeJournal(back, { ...journal, state: 'reverting' });
-  } catch (thrown) {
-    return [
-      `Nothing was put back, for that could not be noted; the next run finishes the promotion: ${messageOf(thrown)}`,
-    ];
-  }
+  // First of all: what is put back without it would be written again by a run that finds the journal.
+  const unnoted = noted
+    ? await writeJournal(back, { ...journal, state: 'reverting' })
+    : new Map<string, Error>();
   let settled = true;
   for (const change of journal.changes.toReversed()) {
+    const refusal = unnoted.get(nameOf(change));
     try {
+      // Nobody waits for such a registry once more for each of its tags.
+      if (refusal !== undefined && isSilence(refusal)) throw refusal;
       const now = (await back.resolve(change, change.tag))?.digest ?? null;
       const isOwn = now === change.after || (now !== null && isTombstone(now, change.tag));
       if (now === change.before || !isOwn) continue;
+      if (refusal !== undefined) throw refusal;
       if (change.before === null) {
         if ((await back.removeTag(change, change.tag)) === 'unsupported') {
           left.push(
@@ -241,12 +264,33 @@ async function takeBack(
       left.push(`${shown(change)}: ${messageOf(thrown)}`);
     }
   }
-  try {
-    if (noted && settled) await writeJournal(back, { ...journal, state: 'over' });
-  } catch (thrown) {
-    log.warning(`The journal of the promotion stays open; the next run closes it: ${messageOf(thrown)}`);
+  if (!noted) return left;
+  const repositories = repositoriesOf(journal.changes);
+  for (const image of repositories) {
+    // There it may still say that it is being written: the others have to say otherwise until it does not.
+    const refusal = unnoted.get(nameOf(image));
+    if (refusal !== undefined && (await mayBeOpen(journal, image, refusal, back))) settled = false;
   }
+  const others = repositories.filter((image) => !unnoted.has(nameOf(image)));
+  if (settled) await close(journal, others, back, log);
   return left;
+}
+
+const isSilence = (thrown: Error) =>
+  thrown instanceof DeployError && ['unreachable', 'cancelled'].includes(thrown.reasonCode);
+
+async function mayBeOpen(
+  journal: PromotionJournal,
+  image: Repository,
+  refusal: Error,
+  back: Registries,
+): Promise<boolean> {
+  if (isSilence(refusal)) return true;
+  try {
+    return (await stateIn(back, image, journal)) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 export interface Settled {
@@ -266,21 +310,43 @@ export async function settlePromotions(
 ): Promise<Settled[]> {
   const settled: Settled[] = [];
   for (const journal of await readJournals(access.registries, images)) {
-    const { changes, run, state } = journal;
-    if (takeBackOf !== undefined && takeBackOf !== run) continue;
-    const goesOn = takeBackOf === undefined && state === 'writing';
-    access.log.warning(
-      `A promotion was not ended${run === '' ? '' : ` by ${run}`}: ${changes.map(shown).join(', ')}. It is ${goesOn ? 'finished' : 'taken back'} now.`,
-    );
-    if (goesOn) {
-      const own = await stillOwn(changes, access);
-      settled.push({ changes, end: await finish(journal, access, { changes: own, images: [] }) });
-      continue;
+    if (takeBackOf !== undefined && takeBackOf !== journal.run) continue;
+    try {
+      const end = await settle(journal, access, takeBackOf === undefined);
+      settled.push({ changes: journal.changes, end });
+    } catch (thrown) {
+      if (!(thrown instanceof DeployError) || thrown.reasonCode === 'cancelled') throw thrown;
+      const { reasonCode, message, remedy = '', details } = thrown;
+      throw new DeployError(
+        reasonCode,
+        `The promotion of ${journal.changes.map(shown).join(', ')}, which an earlier run did not end, cannot be ended: ${message}`,
+        { remedy: `${remedy} ${abandonRemedy}`.trim(), details, cause: thrown },
+      );
     }
-    const why = new DeployError('reverted', 'It was interrupted.');
-    settled.push({ changes, end: { kind: 'taken-back', why, left: await takeBack(journal, access, true) } });
   }
   return settled;
+}
+
+async function settle(
+  journal: PromotionJournal,
+  access: PromotionAccess,
+  mayGoOn: boolean,
+): Promise<PromotionEnd> {
+  const { changes, run, state } = journal;
+  const { registries, log } = access;
+  let goesOn = mayGoOn && state === 'writing';
+  // Another repository of it may say that it was being taken back when this one could not be written.
+  for (const image of goesOn ? repositoriesOf(changes) : [])
+    if ((await stateIn(registries, image, journal)) === 'reverting') goesOn = false;
+  log.warning(
+    `A promotion was not ended${run === '' ? '' : ` by ${run}`}: ${changes.map(shown).join(', ')}. It is ${goesOn ? 'finished' : 'taken back'} now.`,
+  );
+  if (goesOn) {
+    const own = await stillOwn(changes, access);
+    return finish(journal, access, { changes: own, images: [], isNew: false });
+  }
+  const why = new DeployError('reverted', 'It was interrupted.');
+  return { kind: 'taken-back', why, left: await takeBack(journal, access, true) };
 }
 
 /** Those that are where the promotion found them, or where it puts them. */

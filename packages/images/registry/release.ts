@@ -12,6 +12,7 @@ import {
   type Settled,
   settlePromotions,
 } from './promotion.ts';
+import { abandonRemedy } from './promotion-journal.ts';
 import type { RegistryOptions } from './transport.ts';
 
 /** Of the 7.5 s that a cancelled run has left, milliseconds for putting tags back. */
@@ -73,7 +74,7 @@ export async function takeBackRelease(
   for (const { end } of await settlePromotions(images, access, run)) {
     if (end.kind === 'taken-back' && end.left.length > 0) {
       throw new DeployError('revert_failed', `Not all tags could be put back: ${end.left.join('; ')}`, {
-        remedy: 'Run the step again: it ends the promotion.',
+        remedy: `Run the step again: it ends the promotion. ${abandonRemedy}`,
       });
     }
   }
@@ -96,7 +97,8 @@ export function describeTakenBack({ why, left }: Extract<PromotionEnd, { kind: '
       result: 'failed',
       reasonCode: 'revert_failed',
       message: `${why.message} Not all tags could be put back: ${left.join('; ')}`,
-      remedy: `${cause?.remedy ?? ''} Then run the step again: it ends the promotion.`.trim(),
+      remedy:
+        `${cause?.remedy ?? ''} Then run the step again: it ends the promotion. ${abandonRemedy}`.trim(),
       details,
     };
   }

@@ -297,7 +297,7 @@ describe('a promotion that is killed', () => {
       const now = await state();
       // Where its end was noted already, it had ended.
       expect([all(before), all(after)], `write ${index + 5}`).toContainEqual(now);
-      if (index < 4) expect(now).toEqual(all(before));
+      if (index < 8) expect(now).toEqual(all(before));
     }
   });
 });
