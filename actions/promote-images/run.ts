@@ -177,12 +177,19 @@ async function showPlanned(
     markdown: table.join('\n'),
   });
   const { length } = changesOf(plan);
+  const isKept = plan.tags.some(({ kind }) => kind === 'kept');
+  const what =
+    length > 0
+      ? `${count(length, 'tag')} would be set`
+      : isKept
+        ? 'No tag would be set'
+        : 'All tags are as they should be';
   const before =
     unfinished === 0 ? '' : ' A promotion that an earlier run did not end would be ended before.';
   return {
     result: 'planned',
     reasonCode: 'dry_run',
-    message: `${length === 0 ? 'All tags are as they should be' : `${count(length, 'tag')} would be set`}; nothing was written.${before}`,
+    message: `${what}; nothing was written.${before}`,
     outputs: outputsOf(plan, 0, (tag) => tag.kind === 'current'),
     report: { plan },
   };

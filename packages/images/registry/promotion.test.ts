@@ -11,7 +11,7 @@ import {
   settlePromotions,
 } from './promotion.ts';
 import { journalTag, readJournals } from './promotion-journal.ts';
-import { describeTakenBack } from './release.ts';
+import { describeRelease, describeTakenBack, release } from './release.ts';
 import { type ReleaseTag, releaseTags } from './release-tags.ts';
 import { type DoubleOptions, type RegistryDouble, startRegistryDouble } from './test-support.ts';
 
@@ -172,6 +172,41 @@ describe('a promotion', () => {
     await promote(chosen, accessWith());
     expect(state()).toEqual(promoted('new', '1.4.2', ['1.4', '1.4.2']));
     expect(names.map((name) => state()[name]?.['1'])).toEqual(later);
+  });
+});
+
+describe('a commit that is built again', () => {
+  const origin = { ref: 'refs/heads/main', sha: 'c'.repeat(40), run: '', version: undefined };
+  const bySha = `sha-${'c'.repeat(12)}`;
+
+  it('gets its branch, and leaves the tag of the commit at the first image', async () => {
+    const { candidates, state } = await shop();
+    const tagged = (content: string, rules: string[]) =>
+      candidates('', content).map((candidate) => ({
+        ...candidate,
+        tags: releaseTags(rules, origin, undefined),
+      }));
+    await promote(tagged('new', ['branch', 'sha']), accessWith());
+    const first = names.map((name) => state()[name]?.[bySha]);
+    const again = tagged('newer', ['semver', 'branch', 'sha']);
+    const released = await release(again, accessWith(), () => {});
+    expect(describeRelease(released)).toMatchObject({
+      result: 'succeeded',
+      reasonCode: 'ok',
+      message: `2 tags of 2 images set and verified. ${bySha} stays: it names the first image of this commit.`,
+    });
+    expect(names.map((name) => state()[name]?.[bySha])).toEqual(first);
+    expect(names.map((name) => state()[name]?.['main'])).toEqual(again.map(({ digest }) => digest));
+
+    await promote(tagged('new', ['branch', 'sha']), accessWith());
+    const alone = await release(tagged('newer', ['sha']), accessWith(), () => {});
+    expect(describeRelease(alone)).toMatchObject({
+      result: 'unchanged',
+      reasonCode: 'tag_immutable',
+      message: expect.stringMatching(
+        /^Nothing was promoted, .* No tag of this release points at backend, portal/,
+      ) as string,
+    });
   });
 });
 

@@ -75,11 +75,13 @@ export async function planPromotion(
     const version = releasedVersion(tags);
     const follows = version !== undefined && tags.some((each) => each.follows === 'versions');
     const existing = follows ? await registries.tags(image) : [];
-    for (const { tag, moves, follows: followed } of tags) {
+    for (const { tag, moves, isOfCommit, follows: followed } of tags) {
       const before = await digestAt(registries, image, tag);
       const change = { name, registry, path, tag, before, after: digest };
       const later = followed === 'versions' ? laterRelease(tag, version, existing) : undefined;
       if (before === digest) plan.tags.push({ ...change, kind: 'current' });
+      else if (before !== null && isOfCommit)
+        plan.tags.push({ ...change, kind: 'kept', why: 'it names the first image of this commit' });
       else if (before !== null && !moves) immovable.push(change);
       else if (later !== undefined)
         plan.tags.push({ ...change, kind: 'kept', why: `${later} is later`, later });

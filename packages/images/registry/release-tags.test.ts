@@ -40,7 +40,7 @@ describe('the tags of a release', () => {
 
   it('follow a branch', () => {
     expect(releaseTags(['branch'], { ...origin, ref: 'refs/heads/feature/x' }, undefined)).toEqual([
-      { tag: 'feature-x', moves: true, follows: 'nothing' },
+      { tag: 'feature-x', moves: true, isOfCommit: false, follows: 'nothing' },
     ]);
   });
 });

@@ -6,6 +6,11 @@ export interface ReleaseTag {
   tag: string;
   /** Whether it goes from release to release, as `1.4` and `production` do. One that does not names one image for ever. */
   moves: boolean;
+  /**
+   * Whether it names the commit that an image was built of. The same commit built again, with newer packages, is another image: that is no
+   * other release, and the tag stays at the first.
+   */
+  isOfCommit: boolean;
   /** The tags of a repository that it must not go behind: `1` stays at 1.5.0 when 1.4.3 is released after it. */
   follows: 'versions' | 'nothing';
 }
@@ -21,11 +26,13 @@ export function releaseTags(
 ): ReleaseTag[] {
   const tags = rules.flatMap((rule): ReleaseTag[] => {
     if (rule === 'environment')
-      return environment === undefined ? [] : [{ tag: environment, moves: true, follows: 'nothing' }];
+      return environment === undefined
+        ? []
+        : [{ tag: environment, moves: true, isOfCommit: false, follows: 'nothing' }];
     return tagsByRule([rule], origin).map((tag) => {
       const fixed = whole.test(tag) || rule === 'sha' || rule === 'version';
       const follows = !fixed && (rule === 'semver' || rule === 'latest');
-      return { tag, moves: !fixed, follows: follows ? 'versions' : 'nothing' };
+      return { tag, moves: !fixed, isOfCommit: rule === 'sha', follows: follows ? 'versions' : 'nothing' };
     });
   });
   return [...new Map(tags.map((each) => [each.tag, each])).values()];

@@ -112,30 +112,43 @@ export function describeTakenBack({ why, left }: Extract<PromotionEnd, { kind: '
   };
 }
 
-/** How a release ended whose tags are set, in words. */
+/** How a release ended that was not taken back, in words. */
 export function describeRelease({ plan, settled }: Release): {
   result: 'succeeded' | 'unchanged';
-  reasonCode: 'ok' | 'resumed' | 'already_current';
+  reasonCode: 'ok' | 'resumed' | 'already_current' | 'tag_immutable';
   message: string;
 } {
   const { length } = changesOf(plan);
-  const finished = settled.filter(({ end }) => end.kind === 'promoted').length;
-  const stayed = [
-    ...new Set(plan.tags.filter(({ kind }) => kind === 'kept').map(({ tag, why }) => `${tag} stays: ${why}`)),
+  const finished = settled.some(({ end }) => end.kind === 'promoted');
+  const kept = plan.tags.filter(({ kind }) => kind === 'kept');
+  const stayed = [...new Set(kept.map(({ tag, why }) => `${tag} stays: ${why}`))];
+  const untagged = plan.images.map(({ name }) => name).filter((name) => tagsAfter(plan, name).length === 0);
+  const [reasonCode, what] =
+    length > 0
+      ? ([
+          'ok',
+          `${count(length, 'tag')} of ${count(plan.images.length, 'image')} set and verified.`,
+        ] as const)
+      : untagged.length > 0
+        ? (['tag_immutable', 'Nothing was promoted, and no tag was set.'] as const)
+        : ([
+            finished ? 'resumed' : 'already_current',
+            `All tags of ${count(plan.images.length, 'image')} were as they should be.`,
+          ] as const);
+  const sentences = [
+    ...(finished ? ['A promotion that an earlier run did not end was finished.'] : []),
+    what,
+    ...(stayed.length > 0 ? [`${stayed.join(', ')}.`] : []),
+    ...(untagged.length > 0
+      ? [
+          `No tag of this release points at ${untagged.join(', ')}; one that moves would, such as that of a branch or an environment, or a new version.`,
+        ]
+      : []),
   ];
-  const what =
-    length === 0
-      ? `All tags of ${count(plan.images.length, 'image')} were as they should be.`
-      : `${count(length, 'tag')} of ${count(plan.images.length, 'image')} set and verified.`;
-  const resumed = length === 0 && finished > 0;
   return {
-    result: length === 0 && finished === 0 ? 'unchanged' : 'succeeded',
-    reasonCode: resumed ? 'resumed' : length === 0 ? 'already_current' : 'ok',
-    message: [
-      ...(finished > 0 ? ['A promotion that an earlier run did not end was finished.'] : []),
-      what,
-      ...(stayed.length > 0 ? [`${stayed.join(', ')}.`] : []),
-    ].join(' '),
+    result: length === 0 && !finished ? 'unchanged' : 'succeeded',
+    reasonCode,
+    message: sentences.join(' '),
   };
 }
 
