@@ -44,10 +44,15 @@ export async function releaseImages(
       const { details, ...ended } = describeTakenBack(end);
       return { tags: none, ended, report: { plan, details } };
     }
-    const { message } = describeRelease(released);
+    const { result, reasonCode, message } = describeRelease(released);
+    const isSet = reasonCode !== 'tag_immutable';
     return {
       tags: new Map(images.map(({ name }) => [name, tagsAfter(plan, name)])),
-      ended: { result: 'succeeded', reasonCode: 'ok', message, remedy: undefined },
+      ended: {
+        ...(isSet ? { result: 'succeeded', reasonCode: 'ok' } : { result, reasonCode }),
+        message,
+        remedy: undefined,
+      },
       report: { plan, settled },
     };
   } catch (thrown) {

@@ -1,4 +1,4 @@
-const it=5874,lt=[5874],at={5874:((nt,F,k)=>{k.d(F,{parse:()=>I});var et=k(4580);function L(t,n){let e=t.slice(0,n).split(/\r?\n/);return[e.length,e.pop().length+1]}function M(t,n,e){let l=t.split(/\r?\n/),a="",i=(Math.log10(n+1)|0)+1;for(let r=n-1;r<=n+1;r++){let o=l[r-1];o&&(a+=r.toString().padEnd(i," "),a+=":  ",a+=o,a+=`
+const it=5874,lt=[5874],at={5874:((nt,F,k)=>{k.d(F,{parse:()=>I});var et=k(2199);function L(t,n){let e=t.slice(0,n).split(/\r?\n/);return[e.length,e.pop().length+1]}function M(t,n,e){let l=t.split(/\r?\n/),a="",i=(Math.log10(n+1)|0)+1;for(let r=n-1;r<=n+1;r++){let o=l[r-1];o&&(a+=r.toString().padEnd(i," "),a+=":  ",a+=o,a+=`
 `,r===n&&(a+=" ".repeat(i+e+2),a+=`^
 `))}return a}var s=class B extends Error{line;column;codeblock;constructor(n,e){let[l,a]=L(e.toml,e.ptr),i=M(e.toml,l,a);super(`Invalid TOML document: ${n}
 

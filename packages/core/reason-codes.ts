@@ -26,7 +26,7 @@ export const reasonCodes = {
   image_unverified: 'An image at a registry is not what its digest says, or a platform of it is not there.',
   image_not_scanned: 'An image was to be released of which there is no verdict of a scan.',
   tag_immutable:
-    'A tag of a release points at another image, and tags of releases do not move; nothing was written.',
+    'A tag of a release points at another image, and tags of releases do not move; no tag of the release was set.',
   registry_rejected: 'A registry did not take what was written to it.',
   scan_failed: 'A scan could not run to its end, so there is no verdict.',
   findings_over_limit: 'A scan found more than its limits allow.',

@@ -95,6 +95,11 @@ ADD $URL /x
     ]);
   });
 
+  it('is none by what the builder gives', () => {
+    expect(unknownOf('FROM a:1\nARG TARGETARCH\nADD rootfs-${TARGETARCH}.tar.gz /\n')).toEqual([]);
+    expect(unknownOf('FROM a:1\nARG TARGETARCH\nADD https://x.example/${TARGETARCH} /x\n')).toHaveLength(1);
+  });
+
   it('is none where the destination or a checksum says it', () => {
     const text = `FROM a:1
 ARG SUM

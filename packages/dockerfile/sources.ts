@@ -63,6 +63,13 @@ export function globalArguments(
   return values;
 }
 
+/** What the builder gives every stage that asks for it: a word, not an address. */
+const ofBuilder = new Map(
+  ['TARGET', 'BUILD'].flatMap((side) =>
+    ['PLATFORM', 'OS', 'ARCH', 'VARIANT'].map((what) => [`${side}${what}`, 'any'] as const),
+  ),
+);
+
 /** Takes into `values` what an instruction of a stage gives to those after it. `env` has the names that ARG does not change any more. */
 function learn(
   { name, argument }: Instruction,
@@ -75,7 +82,10 @@ function learn(
   if (name === 'ARG') {
     for (const { name: variable, value } of argumentsIn(argument)) {
       if (env.has(variable)) continue;
-      const own = value === undefined ? given.globals.get(variable) : fillIn(value, values);
+      const own =
+        value === undefined
+          ? (given.globals.get(variable) ?? ofBuilder.get(variable))
+          : fillIn(value, values);
       set(variable, Object.hasOwn(given.args, variable) ? given.args[variable] : own);
     }
   } else if (name === 'ENV') {

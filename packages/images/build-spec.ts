@@ -33,7 +33,7 @@ export interface BuildDefaults {
   prefix: string | undefined;
   args: Readonly<Record<string, string>>;
   platforms: readonly string[];
-  /** Whether `platforms` win over those that an image says: a native runner builds its own ones of them. */
+  /** Whether `platforms` win over those that an image says: a native runner builds what it is told to. */
   part?: boolean;
   cache: CacheKind;
 }

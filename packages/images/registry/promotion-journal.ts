@@ -147,17 +147,25 @@ export async function writeJournalIfTaken(
   log: Log,
 ): Promise<boolean> {
   const over: PromotionJournal = { ...journal, state: 'over' };
+  // Other bytes than those that close it: at a registry whose answers are a moment behind, they would be taken for written already.
+  const before: PromotionJournal = { ...over, changes: [] };
   const taken: Repository[] = [];
   for (const image of repositoriesOf(journal.changes)) {
     try {
       // A note that could not be replaced would stand for ever, and stop every later promotion: so one that is over goes first. One
       // that is open already is of a run that was ended, and never gone from there before its work is done.
       if ((await stateIn(registries, image, journal)) !== journal.state)
-        await writeTo(registries, image, over);
+        await writeTo(registries, image, before);
       await writeTo(registries, image, journal);
       taken.push(image);
     } catch (thrown) {
-      if (!(thrown instanceof DeployError) || thrown.reasonCode !== 'registry_rejected') throw thrown;
+      if (!(thrown instanceof DeployError)) throw thrown;
+      // Some say of a tag that is there, and may be taken once, that nobody may write it.
+      const isRefused =
+        thrown.reasonCode === 'registry_rejected' ||
+        (thrown.reasonCode === 'permission_denied' &&
+          (await registries.resolve(image, journalTag)) !== undefined);
+      if (!isRefused) throw thrown;
       log.warning(
         `${nameOf(image)} does not take the note of the promotion, or does not let it be replaced. If this step is killed, run it again with the same images. ${thrown.message}`,
       );

@@ -204,7 +204,7 @@ describe('a commit that is built again', () => {
       result: 'unchanged',
       reasonCode: 'tag_immutable',
       message: expect.stringMatching(
-        /^Nothing was promoted, .* No tag of this release points at backend, portal/,
+        /^Of this release no tag was set\. .* No tag of this release points at backend, portal/,
       ) as string,
     });
   });
@@ -318,19 +318,24 @@ describe('a promotion that fails', () => {
 describe('a registry whose tags cannot be changed', () => {
   /** Every tag of a repository like this is taken once. */
   const immutable =
-    (double: RegistryDouble, path: RegExp): Fetch =>
+    (double: RegistryDouble, path: RegExp, status = 400): Fetch =>
     async (url, init) => {
       const [, repository = '', tag = ''] = /\/v2\/(.+)\/manifests\/(.+)$/.exec(String(url)) ?? [];
       if (init?.method === 'PUT' && path.test(repository) && double.repository(repository).tags.has(tag))
-        return Response.json({ errors: [{ code: 'TAG_INVALID', message: 'immutable' }] }, { status: 400 });
+        return Response.json({ errors: [{ code: 'TAG_INVALID', message: 'immutable' }] }, { status });
       return fetch(url, init);
     };
   const only = (candidates: Candidate[]) =>
     candidates.map((candidate) => ({ ...candidate, tags: candidate.tags.filter(({ moves }) => !moves) }));
 
-  it.each([/acme/, /portal/])('%s: takes one promotion after the other', async (path) => {
+  it.each([
+    [/acme/, 400],
+    [/portal/, 400],
+    [/acme/, 403],
+    [/portal/, 403],
+  ])('%s, with %i: takes one promotion after the other', async (path, status) => {
     const { double, candidates, images, promoted, state } = await shop();
-    const access = accessWith(immutable(double, path));
+    const access = accessWith(immutable(double, path, status));
     expect((await promote(only(candidates()), access)).end).toEqual({ kind: 'promoted' });
     expect(state()).toEqual(promoted('new', '1.4.2', ['1.4.2']));
     expect(await readJournals(access.registries, images)).toEqual([]);

@@ -42,6 +42,11 @@ describe('the tags of a release', () => {
     expect(releaseTags(['branch'], { ...origin, ref: 'refs/heads/feature/x' }, undefined)).toEqual([
       { tag: 'feature-x', moves: true, isOfCommit: false, follows: 'nothing' },
     ]);
+    const named = { ...origin, ref: 'refs/heads/v2.0.0' };
+    expect(releaseTags(['branch'], named, undefined)).toMatchObject([{ tag: 'v2.0.0', moves: true }]);
+    // Unless it is a version as well.
+    expect(releaseTags(['v2.0.0', 'branch'], named, undefined)).toMatchObject([{ moves: false }]);
+    expect(releaseTags(['branch', 'v2.0.0'], named, undefined)).toMatchObject([{ moves: false }]);
   });
 });
 

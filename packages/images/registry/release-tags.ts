@@ -30,12 +30,16 @@ export function releaseTags(
         ? []
         : [{ tag: environment, moves: true, isOfCommit: false, follows: 'nothing' }];
     return tagsByRule([rule], origin).map((tag) => {
-      const fixed = whole.test(tag) || rule === 'sha' || rule === 'version';
+      // A branch goes on, also one that is named like a version.
+      const fixed = rule === 'sha' || rule === 'version' || (rule !== 'branch' && whole.test(tag));
       const follows = !fixed && (rule === 'semver' || rule === 'latest');
       return { tag, moves: !fixed, isOfCommit: rule === 'sha', follows: follows ? 'versions' : 'nothing' };
     });
   });
-  return [...new Map(tags.map((each) => [each.tag, each])).values()];
+  const byName = new Map<string, ReleaseTag>();
+  // Of two rules that give the same tag, the one by which it does not move holds.
+  for (const each of tags) if (byName.get(each.tag)?.moves !== false) byName.set(each.tag, each);
+  return [...byName.values()];
 }
 
 /**

@@ -130,7 +130,7 @@ export function describeRelease({ plan, settled }: Release): {
           `${count(length, 'tag')} of ${count(plan.images.length, 'image')} set and verified.`,
         ] as const)
       : untagged.length > 0
-        ? (['tag_immutable', 'Nothing was promoted, and no tag was set.'] as const)
+        ? ([finished ? 'resumed' : 'tag_immutable', 'Of this release no tag was set.'] as const)
         : ([
             finished ? 'resumed' : 'already_current',
             `All tags of ${count(plan.images.length, 'image')} were as they should be.`,

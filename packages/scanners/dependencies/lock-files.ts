@@ -92,7 +92,10 @@ export async function findLockFiles(
       }
     } else if (kind !== 'pyproject') all.files.push({ kind, path });
     else if (!locked.has(posix.dirname(path))) {
-      const { asks, leftOut } = await readProject(root, path);
+      const isBelowLock = found.some(
+        (other) => other.kind === 'uv' && isBelow(path, posix.dirname(other.path)),
+      );
+      const { asks, leftOut } = await readProject(root, path, isBelowLock);
       if (asks) all.files.push({ kind, path });
       if (leftOut !== undefined) all.passed.push({ path, why: leftOut });
     }
@@ -124,10 +127,16 @@ async function lockedFolders(root: string, found: readonly LockFile[]): Promise<
   return folders;
 }
 
-/** Whether an unlocked pyproject.toml asks for packages, and what it asks for besides that is not audited. */
+const isBelow = (path: string, folder: string) => folder === '.' || path.startsWith(`${folder}/`);
+
+/**
+ * Whether an unlocked pyproject.toml asks for packages, and what it asks for besides that is not audited. One `isBelowLock` may be an
+ * example in a project that is locked.
+ */
 async function readProject(
   root: string,
   path: string,
+  isBelowLock: boolean,
 ): Promise<{ asks: boolean; leftOut: string | undefined }> {
   const { project, tool, 'dependency-groups': groups } = await readToml(join(root, path), path);
   const { dependencies, 'optional-dependencies': optional } = isRecord(project) ? project : {};
@@ -140,6 +149,13 @@ async function readProject(
   // What it asks for is in a form that only poetry reads, and poetry.lock is not there.
   const poetry = isRecord(tool) && isRecord(tool['poetry']) ? tool['poetry']['dependencies'] : undefined;
   if (isRecord(poetry) && Object.keys(poetry).some((name) => name !== 'python')) {
+    if (isBelowLock) {
+      return {
+        asks: false,
+        leftOut:
+          'what it asks for in the form of poetry is not audited: neither a poetry.lock nor the uv.lock above has it',
+      };
+    }
     throw unreadable(path, 'it asks for packages in the form of poetry, and there is no poetry.lock');
   }
   return { asks: false, leftOut };

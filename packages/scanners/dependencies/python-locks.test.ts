@@ -164,6 +164,12 @@ describe('lock files', () => {
       { kind: 'pyproject', path: 'tools/seed/pyproject.toml' },
       { kind: 'uv', path: 'uv.lock' },
     ]);
+    // An example below a locked project says nothing about the project.
+    await put('tools/seed/pyproject.toml', '[tool.poetry.dependencies]\npython = "^3.11"\ndjango = "^5"\n');
+    expect(await findLockFiles(folder)).toMatchObject({
+      files: [{ kind: 'uv' }],
+      passed: [{ path: 'tools/seed/pyproject.toml' }],
+    });
   });
 
   it('leave what a pyproject.toml asks for besides unaudited, and say it', async () => {
