@@ -1,4 +1,4 @@
-// The summary of build-images, of builds as they were seen to go: four images at once, a release later, and one that failed a gate.
+// The summary of build-images, of builds as they were seen to go: four images at once, a release later, and one of merged parts.
 
 import { summarizeBuilds, type BuiltImage } from '../../actions/build-images/summary.ts';
 import { createTestContext } from '../support/context.ts';
@@ -68,6 +68,27 @@ export function laterBuild(): string {
     ],
     context,
     ['1 of 3 images built in 6.2s, at attempt 2', ...facts, 'sizes are compared with main'],
+  );
+  return context.summary.text();
+}
+
+/** What two native runners built, merged and given the tags of a release. */
+export function mergedRelease(): string {
+  const { context } = createTestContext();
+  const before = { tag: 'main', digest: digest('9'), size: 68_000_000 };
+  const merged = { build: undefined, merged: 2, before };
+  summarizeBuilds(
+    [
+      image('backend', 'a', undefined, { ...merged, tags: ['1.4.2', '1.4'] }),
+      image('frontend', 'b', undefined, { ...merged, tags: ['1.4.2', '1.4'] }),
+    ],
+    context,
+    [
+      '4 parts of 2 images merged',
+      'pushed as candidate-4f9c1e7ab2d8-8123456789-1, and verified at the registry',
+      'tagged 1.4.2, 1.4',
+      '4 tags of 2 images set and verified. 1 stays: 1.5.0 is later, sha-4f9c1e7ab2d8 stays: it names the first image of this commit.',
+    ],
   );
   return context.summary.text();
 }

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { commentOn, findings, hostileFindings, reported } from './findings.ts';
-import { firstBuild, laterBuild } from './builds.ts';
+import { firstBuild, laterBuild, mergedRelease } from './builds.ts';
 import { many } from '../../packages/findings/testdata/samples.ts';
 import type { Place } from './github-page.ts';
 import type { Stage } from './outcomes.ts';
@@ -60,6 +60,7 @@ const releases = (stage: Stage, inputs: Record<string, string>, result: string) 
 export const pages: PageSource[] = [
   { name: 'build-images', place: 'summary', write: firstBuild },
   { name: 'build-images-later', place: 'summary', write: laterBuild },
+  { name: 'build-images-merged', place: 'summary', write: mergedRelease },
   {
     name: 'switch-first',
     place: 'summary',
