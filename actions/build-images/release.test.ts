@@ -1,14 +1,15 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asStepEnvironment, describeProblem, type InputValues, readInputs } from '@deploy-actions/action-kit';
 import { journalTag } from '@deploy-actions/images';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startRegistryDouble } from '../../packages/images/registry/test-support.ts';
+import { cancelAfterWrite } from '../../test/support/cancelled-write.ts';
 import { createTestContext } from '../../test/support/context.ts';
 import { type FaultProxy, startFaultProxy } from '../../test/support/fault-proxy.ts';
 import { definition } from './definition.ts';
 import { post, run } from './run.ts';
+import { createBuildFolder } from './test-support.ts';
 
 const names = ['backend', 'portal', 'worker'];
 const platforms = ['linux/amd64'];
@@ -33,12 +34,7 @@ const dockerfile = `FROM scratch\nUSER 65534\nHEALTHCHECK NONE\n`;
 let folder = '';
 const open: { stop(): Promise<void> }[] = [];
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'build-images-'));
-  await mkdir(join(folder, 'bin'));
-  await mkdir(join(folder, 'workspace'));
-  await writeFile(join(folder, 'bin/docker'), standIn);
-  await chmod(join(folder, 'bin/docker'), 0o755);
-  await writeFile(join(folder, 'workspace/Dockerfile'), dockerfile);
+  folder = await createBuildFolder(standIn, dockerfile);
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((each) => each.stop()));
@@ -182,25 +178,8 @@ describe.each(ways)('push: tags, %s', (way) => {
     for (const isBackBroken of [false, true]) {
       const made = await shop();
       const before = made.tags();
-      const cancel = new AbortController();
-      const isLate = { now: false };
-      made.proxy.program([
-        {
-          method: 'PUT',
-          path: /\/acme\/portal\/manifests\/1$/,
-          times: 1,
-          fault: {
-            kind: 'kill',
-            when: 'after',
-            kill: () => {
-              isLate.now = true;
-              cancel.abort();
-            },
-          },
-        },
-        { where: () => isLate.now && isBackBroken, fault: { kind: 'answer', status: 403 } },
-      ]);
-      const { context } = stepContext(made, { signal: cancel.signal });
+      const signal = cancelAfterWrite(made.proxy, '/v2/acme/portal/manifests/1', isBackBroken);
+      const { context } = stepContext(made, { signal });
       const inputs = await inputsOf(made, way, {});
       expect(await run(inputs, context)).toMatchObject({
         reasonCode: isBackBroken ? 'revert_failed' : 'cancelled',

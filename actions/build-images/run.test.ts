@@ -1,5 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   asStepEnvironment,
@@ -13,6 +12,7 @@ import { createTestContext } from '../../test/support/context.ts';
 import { loginFolder } from './build.ts';
 import { definition } from './definition.ts';
 import { post, run } from './run.ts';
+import { createBuildFolder } from './test-support.ts';
 
 // A stand-in for docker that keeps how it was called and what it was logged in with; the real one runs in test/platforms/images.
 const standIn = `#!/bin/sh
@@ -33,12 +33,7 @@ const dockerfile = `FROM python:3.13-slim@sha256:${'a'.repeat(64)}\nUSER app\nHE
 
 let folder = '';
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'build-images-'));
-  await mkdir(join(folder, 'bin'));
-  await mkdir(join(folder, 'workspace'));
-  await writeFile(join(folder, 'bin/docker'), standIn);
-  await chmod(join(folder, 'bin/docker'), 0o755);
-  await writeFile(join(folder, 'workspace/Dockerfile'), dockerfile);
+  folder = await createBuildFolder(standIn, dockerfile);
 });
 afterEach(() => rm(folder, { recursive: true }));
 

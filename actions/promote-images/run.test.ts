@@ -3,6 +3,7 @@ import { describeProblem, type InputValues, readInputs } from '@deploy-actions/a
 import { journalTag } from '@deploy-actions/images';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startRegistryDouble } from '../../packages/images/registry/test-support.ts';
+import { cancelAfterWrite } from '../../test/support/cancelled-write.ts';
 import { createTestContext } from '../../test/support/context.ts';
 import { startFaultProxy } from '../../test/support/fault-proxy.ts';
 import { definition } from './definition.ts';
@@ -206,28 +207,8 @@ describe('promote-images', () => {
     open.push(proxy);
     const inputs = await inputsAt(proxy.url.replace('http://', ''));
     for (const isBackBroken of [false, true]) {
-      const cancel = new AbortController();
-      const isLate = { now: false };
-      proxy.program([
-        {
-          method: 'PUT',
-          path: '/v2/acme/portal/manifests/1',
-          times: 1,
-          fault: {
-            kind: 'kill',
-            when: 'after',
-            kill: () => {
-              isLate.now = true;
-              cancel.abort();
-            },
-          },
-        },
-        {
-          where: () => isLate.now && isBackBroken,
-          fault: { kind: 'answer', status: 403 },
-        },
-      ]);
-      const { context } = stepContext(cancel.signal);
+      const signal = cancelAfterWrite(proxy, '/v2/acme/portal/manifests/1', isBackBroken);
+      const { context } = stepContext(signal);
       const outcome = await run(inputs, context);
       expect(outcome).toMatchObject(
         isBackBroken ? { reasonCode: 'revert_failed' } : { result: 'cancelled', reasonCode: 'cancelled' },

@@ -5,6 +5,7 @@ export * from './image-reference.ts';
 export * from './json.ts';
 export * from './markdown.ts';
 export * from './nearest.ts';
+export * from './paths.ts';
 export * from './process.ts';
 export * from './process-stat.ts';
 export * from './progress.ts';

@@ -47,7 +47,7 @@ function hashOf({ rule, target, subject, location, context }: Draft): string {
 /** Folders of packages are often named with their version, and those of Python's with the version of Python. */
 function withoutVersions({ path, version }: Subject): string | null {
   if (path === null) return null;
-  const literal = (version ?? '').replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+  const literal = RegExp.escape(version ?? '');
   const plain = literal === '' ? path : path.replace(new RegExp(`(?<![\\d.])${literal}(?!\\d)`, 'g'), '');
   return plain.replace(/\bpython3\.\d+\//g, 'python3/');
 }

@@ -1,6 +1,14 @@
 import { glob, readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { codeOf, DeployError, type Log, lastLines, messageOf, runProcess } from '@deploy-actions/core';
+import { join, resolve } from 'node:path';
+import {
+  codeOf,
+  DeployError,
+  type Log,
+  lastLines,
+  messageOf,
+  pathBelow,
+  runProcess,
+} from '@deploy-actions/core';
 
 /** A text with manifests. */
 export interface Source {
@@ -33,8 +41,7 @@ export async function readSources(items: readonly string[], workspace: string): 
 }
 
 function nameOf(file: string, workspace: string): string {
-  const below = relative(workspace, file);
-  return below.startsWith('..') || isAbsolute(below) ? file : below.split(sep).join('/');
+  return pathBelow(workspace, file) ?? file;
 }
 
 async function filesOf(item: string, workspace: string): Promise<string[]> {

@@ -188,7 +188,7 @@ function globOf(pattern: string): RegExp {
         case '?':
           return '[^/]';
         default:
-          return part.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+          return RegExp.escape(part);
       }
     });
   return new RegExp(`^${source.join('')}$`);

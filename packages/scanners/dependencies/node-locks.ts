@@ -72,7 +72,7 @@ export async function readNodeLock(root: string, { kind, path }: LockFile): Prom
         line.startsWith(`${name}@`) || line.startsWith(`"${name}@`) ? [index] : [],
       );
       const own = heads.find((index) =>
-        new RegExp(`^\\s+version:? "?${escaped(version ?? '')}"?$`).test(lines[index + 1] ?? ''),
+        new RegExp(`^\\s+version:? "?${RegExp.escape(version ?? '')}"?$`).test(lines[index + 1] ?? ''),
       );
       const found = own ?? heads[0];
       return found === undefined ? null : found + 1;
@@ -81,8 +81,6 @@ export async function readNodeLock(root: string, { kind, path }: LockFile): Prom
     isDirect,
   };
 }
-
-const escaped = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
 
 function packagesOfNpm(text: string, path: string): Record<string, unknown> {
   let lock: unknown;

@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, isAbsolute, join, parse, relative } from 'node:path';
-import { DeployError, isRecord, messageOf, orUndefinedIfMissing, parseYaml } from '@deploy-actions/core';
+import { dirname, join, parse } from 'node:path';
+import {
+  DeployError,
+  isRecord,
+  messageOf,
+  orUndefinedIfMissing,
+  parseYaml,
+  pathBelow,
+} from '@deploy-actions/core';
 import type { NodeTool } from './node-locks.ts';
 
 // Ignore lists of pnpm and yarn: what they name is missing in the answer, without a last day, a reason, or a word about it.
@@ -55,8 +62,7 @@ export async function ownIgnores(
 export function describeOwnIgnores(ignores: readonly OwnIgnore[], root: string): string {
   return ignores
     .map(({ file, key, entries }) => {
-      const inside = relative(root, file);
-      const name = inside.startsWith('..') || isAbsolute(inside) ? file : inside;
+      const name = pathBelow(root, file) ?? file;
       const more = entries.length > 5 ? ' and more' : '';
       return `\`${key}\` in ${name} (${entries.slice(0, 5).join(', ')}${more})`;
     })

@@ -1,4 +1,5 @@
 import type { Scanned } from '../model.ts';
+import { spellingsOf } from '../trivy/ids.ts';
 import { findingOfHit, type RuleId } from './rules.ts';
 
 /** Trivy's checks of Dockerfiles and manifests that ask for the same as a rule. It has none for Compose files. */
@@ -32,12 +33,6 @@ const equivalents: Record<string, RuleId> = {
   'KSV-0105': 'root-user',
   'KSV-0106': 'kept-capabilities',
 };
-
-/** `DS-0002` of `DS002`, `AVD-DS-0002` and itself: how its versions write one id. */
-function trivyId(text: string): string {
-  const [, family, number = ''] = /^(?:AVD-)?(DS|KSV)-?(\d+)$/.exec(text) ?? [];
-  return family === undefined ? text : `${family}-${number.padStart(4, '0')}`;
-}
 
 /** Whether two findings are about the same lines; one without lines is about its whole file. */
 function sameLines(one: Scanned, other: Scanned): boolean {
@@ -90,7 +85,7 @@ export function withTrivyFindings(own: readonly Scanned[], trivys: readonly Scan
   };
   const alone: { id: string; rule: RuleId; found: Scanned }[] = [];
   for (const found of trivys) {
-    const id = trivyId(found.rule.id);
+    const id = spellingsOf(found.rule.id)[0] ?? found.rule.id;
     const rule = equivalents[id];
     if (rule === undefined || found.location === null) continue;
     if (note(id, rule, found, 0)) told.add(keyOf(id, found));

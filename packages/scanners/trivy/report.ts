@@ -1,6 +1,7 @@
 import { DeployError, isRecord } from '@deploy-actions/core';
 import { severityOf, type Location, type Subject, type Target } from '@deploy-actions/findings';
 import type { FindingClass, Scan, Scanned } from '../model.ts';
+import { spellingsOf } from './ids.ts';
 
 /**
  * Reads a report of `trivy … --format json` (schema 2). `target` is what was scanned when it is one thing (an image, an SBOM); null for
@@ -200,14 +201,6 @@ function misconfiguration(found: Fields, { target, file, path }: Place): Scanned
     purl: null,
     fixable: true,
   };
-}
-
-/** `DS-0002` was `AVD-DS-0002` and `DS002` before, and stands so in ignore files. */
-function spellingsOf(id: string): string[] {
-  const [, family, number = ''] = /^(?:AVD-)?([A-Z]+)-?(\d+)$/.exec(id) ?? [];
-  if (family === undefined) return [];
-  const long = `${family}-${number.padStart(4, '0')}`;
-  return [long, `AVD-${long}`, `${family}${String(Number(number)).padStart(3, '0')}`];
 }
 
 /** Nothing of the file's text: the lines around a secret, which the report has too, may hold others that nobody masked. */

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { pathBelow } from '@deploy-actions/core';
 import type { Target } from '@deploy-actions/findings';
 import { scanKinds, type ScanKind, type ScanTarget } from './run.ts';
 
@@ -24,12 +25,8 @@ const isFolder = (kind: ScanKind, what: string): boolean =>
 
 /** `.` for the workspace itself; a path outside of it stays absolute. */
 function withinWorkspace(path: string, workspace: string): string {
-  if (!posix.isAbsolute(path)) return path;
-  const inside = posix.relative(workspace, path);
-  return leaves(inside) ? path : inside === '' ? '.' : inside;
+  return posix.isAbsolute(path) ? (pathBelow(workspace, path) ?? path) || '.' : path;
 }
-
-const leaves = (relative: string): boolean => relative === '..' || relative.startsWith('../');
 
 /** An address without who logs in there. */
 const withoutUser = (address: string): string => address.replace(/:\/\/[^/@]*@/, '://');
@@ -45,7 +42,7 @@ function targetOf(kind: ScanKind, what: string): Target | null {
     case 'repo':
     case 'config': {
       // Its files are not those of this repository, though they may be named like them.
-      const elsewhere = !isFolder(kind, what) || posix.isAbsolute(what) || leaves(posix.normalize(what));
+      const elsewhere = !isFolder(kind, what) || posix.isAbsolute(what) || pathBelow('.', what) === undefined;
       return elsewhere ? { kind: 'files', name: withoutUser(what), version: null } : null;
     }
   }
@@ -72,8 +69,6 @@ export function withoutBaseline(scanned: ScanTarget, baseline: ScanTarget | unde
     (each) => each !== undefined && isFolder(each.kind, each.what),
   );
   if (baseline === undefined || !areFolders) return scanned;
-  const inside = posix.relative(scanned.what, baseline.what);
-  return inside === '' || leaves(inside) || posix.isAbsolute(inside)
-    ? scanned
-    : { ...scanned, without: [inside] };
+  const inside = pathBelow(scanned.what, baseline.what) ?? '';
+  return inside === '' ? scanned : { ...scanned, without: [inside] };
 }

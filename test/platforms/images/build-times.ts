@@ -13,11 +13,7 @@ import { type BuildStep, createWorkspace } from './action.ts';
 /** All four at once with an empty cache, between two builds of the slowest by itself. Milliseconds, each of a whole run of build-images. */
 export interface Round {
   cold: BuildStep;
-  /** CPU time of that: of the steps, the builder and the registry. */
-  cpu: number;
-  /** The share of the machine that others used meanwhile, from 0 to 1. */
-  others: number;
-  /** The least that it can take: the slowest image, or the CPU time on what the others left of the cores. */
+  /** The least that it can take: the slowest image, or `onCores`. */
   least: number;
 }
 
@@ -80,7 +76,7 @@ async function usedBy(builder: string): Promise<number> {
 }
 
 const cores = availableParallelism();
-const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(1)} s`;
+export const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(1)} s`;
 const ratioOf = ({ cold, least }: Round): number => cold.took / least;
 
 function isDecided(rounds: readonly Round[]): boolean {
@@ -144,7 +140,8 @@ export async function measureBuilds(engine: Engine, say: (line: string) => void)
     const slowest = names.reduce((one, other) => ((alone[other] ?? 0) > (alone[one] ?? 0) ? other : one));
     const ofSlowest = [alone[slowest] ?? 0];
 
-    async function buildAll(builder: string, turn: number): Promise<Omit<Round, 'least'>> {
+    /** `onCores`: CPU time of the steps, the builder and the registry, on what others left of the cores. */
+    async function buildAll(builder: string, turn: number): Promise<{ cold: BuildStep; onCores: number }> {
       const [ours, machine] = [await usedBy(builder), await machineTime()];
       const cold = await workspace.build({ ...inputs(`${turn}-`, names, slowest), builder });
       const cpu = (await usedBy(builder)) - ours;
@@ -153,18 +150,20 @@ export async function measureBuilds(engine: Engine, say: (line: string) => void)
       say(
         `all at once, cold: ${seconds(cold.took)}, ${seconds(cpu)} of CPU; others used ${Math.round(others * 100)} % of ${cores} cores`,
       );
-      return { cold, cpu, others };
+      return { cold, onCores: cpu / (cores * Math.max(0.01, 1 - others)) };
     }
     /** Beside the slowest right before and right after it, for a machine is not always as fast. */
-    async function asRound(taken: Omit<Round, 'least'>, turn: number): Promise<Round> {
+    async function asRound(
+      { cold, onCores }: Awaited<ReturnType<typeof buildAll>>,
+      turn: number,
+    ): Promise<Round> {
       const before = ofSlowest.at(-1) ?? 0;
       const after = await buildAlone(slowest, turn);
       ofSlowest.push(after);
       const images = { ...alone, [slowest]: (before + after) / 2 };
-      const { cold, cpu, others } = taken;
-      const least = Math.max(...Object.values(images), cpu / (cores * Math.max(0.01, 1 - others)));
-      say(`at once ${(cold.took / least).toFixed(2)} times the least, ${seconds(least)}`);
-      return { ...taken, least };
+      const round = { cold, least: Math.max(...Object.values(images), onCores) };
+      say(`at once ${ratioOf(round).toFixed(2)} times the least, ${seconds(round.least)}`);
+      return round;
     }
 
     const first = await withBuilder('all-1', async (builder) => {

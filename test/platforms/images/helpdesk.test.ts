@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Engine, openEngine } from '../engine/engine.ts';
 import { manifestAt } from '../engine/registry-client.ts';
-import { type BuildTimes, goal, measureBuilds } from './build-times.ts';
+import { type BuildTimes, goal, measureBuilds, seconds } from './build-times.ts';
 
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 let engine: Engine;
@@ -28,7 +28,7 @@ it('at once they take at most 1.15 of the slowest, or of their CPU time on the c
   const { middle, rounds, alone } = times;
   const sum = Object.values(alone).reduce((total, each) => total + each, 0);
   say(
-    `cold ${(middle.cold.took / 1_000).toFixed(1)} s, the middle of ${rounds}; at least ${(middle.least / 1_000).toFixed(1)} s; one after another ${(sum / 1_000).toFixed(1)} s`,
+    `cold ${seconds(middle.cold.took)}, the middle of ${rounds}; at least ${seconds(middle.least)}; one after another ${seconds(sum)}`,
   );
   expect(middle.cold.took).toBeLessThanOrEqual(goal * middle.least);
 });
